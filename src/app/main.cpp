@@ -77,6 +77,12 @@ int run(int argc, char** argv) {
   }
 }
 
+// libtorch says that memory is out with an exception of no type of its own.
+bool is_out_of_memory(const std::exception& error) {
+  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+         std::string_view(error.what()).find("can't allocate memory") != std::string_view::npos;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -86,10 +92,11 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {
     complain(error.what());
     return static_cast<int>(error.kind());
-  } catch (const std::bad_alloc&) {
-    complain("not enough memory for this; use a smaller model, batch or length");
-    return static_cast<int>(ErrorKind::no_resources);
   } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) {
+      complain("not enough memory for this; use a smaller model, batch or length");
+      return static_cast<int>(ErrorKind::no_resources);
+    }
     complain(fmt::format("this is a bug in headlight, please report it: {}", error.what()));
     return kBug;
   }

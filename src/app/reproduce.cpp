@@ -1,7 +1,6 @@
 #include "app/reproduce.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <memory>
@@ -29,7 +28,7 @@ struct Options {
 // 4 layers, d 64, feed-forward 128, RMSNorm before each part, ReLU, learned positions, dropout
 // 0.1, 5,000 training sequences, batches of 50, 200 epochs of Adam at 1e-3, mixing time and
 // fidelity on 50 sequences.
-study::Settings published(const Options& options, const Common& common) {
+study::Completed published(const Options& options, const Common& common) {
   constexpr int64_t kSteps = 200 * (5000 / 50);
   study::Settings s;
   for (const std::string& task : options.tasks)
@@ -94,15 +93,20 @@ void print_layers(const nlohmann::ordered_json& report) {
       report::render(table, report::terminal_width(), report::use_colour()));
 }
 
-void run_reproduction(const Options& options, const Common& common) {
-  Session session;
-  session.command = fmt::format("headlight reproduce beyond-parallelism --tasks {} --heads {}{}",
-                                fmt::join(options.tasks, ","), fmt::join(options.heads, ","),
-                                options.quick ? " --quick" : "");
-  const study::Folder folder = options.resume.empty()
-                                   ? study::create(options.out, published(options, common))
-                                   : study::open(options.resume);
-  const nlohmann::ordered_json report = carry_out_session(folder, session, common);
+void run_reproduction(const CLI::App& verb, const Options& options, const Common& common) {
+  refuse_other_devices(common);
+  study::Folder folder;
+  study::Tasks tasks;
+  if (options.resume.empty()) {
+    auto [settings, made] = published(options, common);
+    folder = study::create(options.out, settings, command_of(verb));
+    tasks = std::move(made);
+  } else {
+    folder = study::open(options.resume);
+    tasks = study::make_tasks(folder.settings);
+  }
+  const nlohmann::ordered_json report = carry_out_session(
+      folder, std::move(tasks), {.verb = "headlight reproduce " + options.experiment}, common);
   if (common.json) return;
   print_layers(report);
   fmt::print(
@@ -150,7 +154,7 @@ void add_reproduce(CLI::App& program, const Common& common) {
       ->excludes(heads)
       ->excludes(seeds)
       ->excludes(quick);
-  verb->callback([options, &common] { run_reproduction(*options, common); });
+  verb->callback([verb, options, &common] { run_reproduction(*verb, *options, common); });
 }
 
 }  // namespace headlight::app

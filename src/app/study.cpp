@@ -42,7 +42,7 @@ void read_shard(const std::string& text, Session& session) {
   session.shards = n;
 }
 
-study::Settings settings_of(const Options& options, const Common& common) {
+study::Completed settings_of(const Options& options, const Common& common) {
   study::Settings settings = options.settings;
   for (const std::string& name : options.tasks) settings.tasks.push_back({.name = name});
   if (!options.pairs.empty()) {
@@ -65,26 +65,6 @@ study::Settings settings_of(const Options& options, const Common& common) {
   return study::completed(settings);
 }
 
-// The shortest command that says the same. Defaults may change between versions; report.json
-// holds every value.
-std::string command_of(const CLI::App& verb) {
-  std::string command = "headlight study";
-  for (const CLI::Option* option : verb.get_options()) {
-    const std::string name = option->get_name();
-    if (option->count() == 0 || name == "--out" || name == "--json" || name == "--quiet" ||
-        name == "--help" || name == "--resume" || name == "--merge" || name == "--shard" ||
-        name == "--threads")
-      continue;
-    command += " " + name;
-    if (option->get_expected_max() == 0) continue;
-    for (const std::string& value : option->results())
-      command += value.find_first_of(" ()&;|*?$'\"\\") == std::string::npos
-                     ? " " + value
-                     : fmt::format(" '{}'", value);
-  }
-  return command;
-}
-
 // A study that goes on has its settings already; another value would not be the same study.
 void refuse_new_settings(const CLI::App& verb) {
   for (const CLI::Option* option : verb.get_options())
@@ -98,16 +78,19 @@ void refuse_new_settings(const CLI::App& verb) {
 
 void run_study(const CLI::App& verb, const Options& options, const Common& common) {
   if (!options.merge.empty() || !options.resume.empty()) refuse_new_settings(verb);
-  Session session;
-  session.command = command_of(verb);
+  refuse_other_devices(common);
+  Session session{.verb = "headlight study"};
   if (!options.shard.empty()) read_shard(options.shard, session);
   if (!options.merge.empty()) {
-    carry_out_session(study::merge(options.merge, options.out), session, common);
+    const study::Folder folder = study::merge(options.merge, options.out);
+    carry_out_session(folder, study::make_tasks(folder.settings), session, common);
   } else if (!options.resume.empty()) {
-    carry_out_session(study::open(options.resume), session, common);
+    const study::Folder folder = study::open(options.resume);
+    carry_out_session(folder, study::make_tasks(folder.settings), session, common);
   } else {
-    const study::Settings settings = settings_of(options, common);
-    carry_out_session(study::create(options.out, settings), session, common);
+    auto [settings, tasks] = settings_of(options, common);
+    const study::Folder folder = study::create(options.out, settings, command_of(verb));
+    carry_out_session(folder, std::move(tasks), session, common);
   }
 }
 

@@ -84,11 +84,10 @@ void print_result(const Json& report) {
 }
 
 Json write_report(const study::Folder& folder, const std::vector<study::Material>& material,
-                  const Session& session) {
-  const std::vector<study::FinishedRun> runs = study::finished_runs(folder);
+                  const std::vector<study::FinishedRun>& runs) {
   const study::Decision decision = study::decide(folder.settings, runs);
   Json report = report::study_report(
-      {folder.settings, material, runs, decision, made_json(), session.command});
+      {folder.settings, material, runs, decision, made_json(), folder.command});
   tensorfile::write_file_atomically(folder.path / "curves.csv",
                                     report::curves_csv(folder.settings, runs));
   tensorfile::write_file_atomically(folder.path / "report.html", report::study_page(report));
@@ -96,21 +95,25 @@ Json write_report(const study::Folder& folder, const std::vector<study::Material
   return report;
 }
 
-}  // namespace
+std::string how_to_go_on(const study::Folder& folder, const Session& session) {
+  std::string command = session.verb + " --resume " + shell_word(folder.path.string());
+  if (session.shards > 1)
+    command += fmt::format(" --shard {}/{}", session.shard + 1, session.shards);
+  return command;
+}
 
-Json carry_out_session(const study::Folder& folder, const Session& session, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage,
-                "--device cuda: studies of small models run on the CPU, several at a time");
+// All runs with progress in front of a person. Throws Error (interrupted) after Ctrl-C.
+std::vector<study::FinishedRun> train_all(const study::Folder& folder,
+                                          const std::vector<study::Material>& material,
+                                          const Session& session, const Common& common) {
   watch_for_interrupt();
-  const std::vector<study::Material> material = study::prepare(folder.settings);
 
   study::Work work;
   work.jobs = thread_count(common);
   work.shard = session.shard;
   work.shards = session.shards;
   work.stop = interrupted;
-  bool complete = false;
+  std::optional<std::vector<study::FinishedRun>> runs;
   {
     report::ProgressLine line({.quiet = common.quiet});
     work.progress = [&](const study::Progress& p) {
@@ -123,13 +126,33 @@ Json carry_out_session(const study::Folder& folder, const Session& session, cons
                    .text = text,
                    .seconds_left = p.seconds_left});
     };
-    complete = study::carry_out(folder, material, work);
+    runs = study::carry_out(folder, material, work);
   }
-  if (!complete)
-    throw Error(
-        ErrorKind::interrupted,
-        fmt::format("stopped; what is done is kept. Go on with: headlight study --resume {}",
-                    folder.path.string()));
+  if (!runs)
+    throw Error(ErrorKind::interrupted,
+                "stopped; what is done is kept. Go on with: " + how_to_go_on(folder, session));
+  return std::move(*runs);
+}
+
+}  // namespace
+
+void refuse_other_devices(const Common& common) {
+  if (common.device != "cpu")
+    throw Error(ErrorKind::usage,
+                "--device cuda: studies of small models run on the CPU, several at a time");
+}
+
+Json carry_out_session(const study::Folder& folder, study::Tasks tasks, const Session& session,
+                       const Common& common) {
+  std::vector<study::Material> material;
+  std::vector<study::FinishedRun> runs;
+  try {
+    material = study::prepare(folder.settings, std::move(tasks));
+    runs = train_all(folder, material, session, common);
+  } catch (...) {
+    study::remove_if_empty(folder);
+    throw;
+  }
   if (session.shards > 1) {
     if (!common.quiet)
       fmt::print(stderr,
@@ -137,7 +160,7 @@ Json carry_out_session(const study::Folder& folder, const Session& session, cons
                  session.shard + 1, session.shards);
     if (!common.json) return {};
   }
-  const Json report = write_report(folder, material, session);
+  const Json report = write_report(folder, material, runs);
   if (common.json) {
     fmt::print("{}\n", report.dump());
   } else {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 #include <thread>
 
 namespace headlight::app {
@@ -25,6 +26,29 @@ void add_common_options(CLI::App& verb, Common& common) {
 int thread_count(const Common& common) {
   if (common.threads > 0) return common.threads;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::string shell_word(const std::string& word) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string command_of(const CLI::App& verb) {
+  static const std::set<std::string> left_out = {"--help",  "--out",     "--resume",
+                                                 "--merge", "--shard",   "--json",
+                                                 "--quiet", "--threads", "--device"};
+  std::string command = "headlight " + verb.get_name();
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->count() == 0 || left_out.contains(option->get_name())) continue;
+    if (!option->get_positional()) command += " " + option->get_name();
+    if (option->get_expected_max() == 0) continue;
+    for (const std::string& value : option->results()) command += " " + shell_word(value);
+  }
+  return command;
 }
 
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known) {

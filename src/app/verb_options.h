@@ -24,6 +24,13 @@ void add_common_options(CLI::App& verb, Common& common);
 // Threads to use: common.threads, or one per core.
 int thread_count(const Common& common);
 
+// A word as a shell takes it: quoted where it must be.
+std::string shell_word(const std::string& word);
+
+// The shortest command that says the same as what was given to the verb, without what only says
+// where results go. Defaults may change between versions; report.json holds every value.
+std::string command_of(const CLI::App& verb);
+
 // "did you mean …?" for a word that is not among the known ones; empty if none is near.
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 

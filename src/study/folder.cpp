@@ -19,8 +19,16 @@ constexpr const char* kSchema = "headlight.study-settings/1";
 
 nlohmann::json contents(const Folder& folder) {
   return {{"schema", kSchema},
+          {"command", folder.command},
           {"settings", folder.settings},
           {"linear_backend", folder.linear_backend}};
+}
+
+// What decides every number. The same study may have been begun with other words.
+nlohmann::json identity(const Folder& folder) {
+  nlohmann::json json = folder.settings;
+  json["linear_backend"] = folder.linear_backend;
+  return json;
 }
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& why) {
@@ -53,18 +61,19 @@ Folder open(const fs::path& path) {
   if (!fs::exists(file))
     refuse(path, "holds no study (no study.json); begin one with headlight study --out");
   const nlohmann::json json = tensorfile::read_json_file(file);
-  Folder folder{.path = path, .settings = {}, .linear_backend = {}};
+  Folder folder{.path = path};
   try {
     if (json.at("schema") != kSchema) refuse(file, "written by another version of headlight");
     json.at("settings").get_to(folder.settings);
     json.at("linear_backend").get_to(folder.linear_backend);
+    folder.command = json.value("command", "headlight study");
   } catch (const nlohmann::json::exception& problem) {
-    refuse(file, fmt::format("not the settings of a study: {}", problem.what()));
+    refuse(file, fmt::format("not the settings of a study: {}", tensorfile::json_problem(problem)));
   }
   return folder;
 }
 
-Folder create(const fs::path& path, const Settings& settings) {
+Folder create(const fs::path& path, const Settings& settings, const std::string& command) {
   if (fs::exists(path / "study.json")) {
     Folder found = open(path);
     const nlohmann::json there = found.settings, here = settings;
@@ -76,10 +85,25 @@ Folder create(const fs::path& path, const Settings& settings) {
   }
   if (fs::exists(path) && (!fs::is_directory(path) || !fs::is_empty(path)))
     refuse(path, "exists and is not a study; choose an empty or new folder with --out");
+  const bool is_new = !fs::exists(path);
   make_folder(path);
-  Folder folder{.path = path, .settings = settings, .linear_backend = model::linear_backend()};
+  Folder folder{.path = path,
+                .settings = settings,
+                .linear_backend = model::linear_backend(),
+                .command = command,
+                .is_new = is_new};
   write(folder);
   return folder;
+}
+
+void remove_if_empty(const Folder& folder) {
+  if (!folder.is_new) return;
+  std::error_code ignored;
+  for (const auto& entry : fs::recursive_directory_iterator(folder.path / "runs", ignored))
+    if (!entry.is_directory()) return;
+  fs::remove_all(folder.path / "runs", ignored);
+  fs::remove(folder.path / "study.json", ignored);
+  fs::remove(folder.path, ignored);
 }
 
 Folder merge(const std::vector<fs::path>& parts, const fs::path& path) {
@@ -87,9 +111,9 @@ Folder merge(const std::vector<fs::path>& parts, const fs::path& path) {
   const Folder first = open(parts.front());
   for (const fs::path& part : parts) {
     const Folder other = open(part);
-    if (contents(first) != contents(other))
+    if (identity(first) != identity(other))
       refuse(part, fmt::format("is of another study than {}: {}", parts.front().string(),
-                               difference(contents(first), contents(other))));
+                               difference(identity(first), identity(other))));
   }
   const std::vector<RunKey> keys = plan(first.settings);
   const auto missing = std::count_if(keys.begin(), keys.end(), [&](const RunKey& key) {
@@ -101,7 +125,7 @@ Folder merge(const std::vector<fs::path>& parts, const fs::path& path) {
     refuse(parts.front(), fmt::format("{} of {} runs are in none of the parts; finish every part "
                                       "with --resume PART first, or name the missing ones",
                                       missing, keys.size()));
-  Folder joined = create(path, first.settings);
+  Folder joined = create(path, first.settings, first.command);
   joined.linear_backend = first.linear_backend;
   write(joined);
   for (const fs::path& part : parts)

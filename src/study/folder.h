@@ -1,5 +1,5 @@
 // A study on disk:
-//   study.json            settings and matrix library: what decides every number
+//   study.json            settings and matrix library, which decide every number; the command
 //   runs/NAME/            one run: checkpoint, and result.json once it is done
 //   report.json, report.html, curves.csv
 #pragma once
@@ -15,11 +15,18 @@ struct Folder {
   std::filesystem::path path;
   Settings settings;  // completed
   std::string linear_backend;
+  std::string command;  // that began it, for the report
+  bool is_new = false;  // there was no such folder before
 };
 
 // Creates the folder, or takes up the same study in it again. Throws Error (bad_input) if it
 // holds another study or something else, or cannot be written.
-Folder create(const std::filesystem::path& path, const Settings& settings);
+Folder create(const std::filesystem::path& path, const Settings& settings,
+              const std::string& command);
+
+// Takes a new folder away again if no run has left a file in it: what failed before its first
+// checkpoint shall not stand in the way of the next try.
+void remove_if_empty(const Folder& folder);
 
 // Takes up a study that was begun.
 Folder open(const std::filesystem::path& path);

@@ -81,10 +81,10 @@ std::string run_name(const Settings& settings, const RunKey& key) {
   return name;
 }
 
-std::vector<Material> prepare(const Settings& settings) {
+std::vector<Material> prepare(const Settings& settings, Tasks tasks) {
   std::vector<Material> all;
-  for (const TaskPlan& task_plan : settings.tasks) {
-    Material material{.task = make_task(settings, task_plan), .test = {}, .validation = {}};
+  for (auto& task : tasks) {
+    Material material{.task = std::move(task), .test = {}, .validation = {}};
     const int64_t n = settings.test_samples;
     if (settings.rates.empty()) {
       material.test = material.task->test_set(n);
@@ -100,11 +100,20 @@ std::vector<Material> prepare(const Settings& settings) {
 
 std::optional<RunResult> read_result(const std::filesystem::path& run_folder) {
   const std::filesystem::path file = run_folder / "result.json";
-  if (!std::filesystem::exists(file)) return std::nullopt;
+  // A run whose model was removed is done again from its last checkpoint.
+  for (const char* name : {"result.json", "config.json", "model.safetensors"})
+    if (!std::filesystem::exists(run_folder / name)) return std::nullopt;
   RunResult r;
+  const auto damaged = [](const std::string& what) {
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}. Delete that file and go on with --resume: this run is then done "
+                            "again from its last checkpoint",
+                            what));
+  };
   try {
+    model::load(run_folder);
     // Ordered, so that a report made from files reads like one made on the spot.
-    const auto json = nlohmann::ordered_json::parse(tensorfile::read_text_file(file));
+    const nlohmann::ordered_json json = tensorfile::read_ordered_json_file(file);
     json.at("parameters").get_to(r.parameters);
     json.at("steps").get_to(r.steps);
     json.at("seconds").get_to(r.seconds);
@@ -119,10 +128,10 @@ std::optional<RunResult> read_result(const std::filesystem::path& run_folder) {
     r.untrained_layers = json.at("untrained_layers");
     r.maps = json.at("maps");
   } catch (const nlohmann::json::exception& problem) {
-    throw Error(ErrorKind::bad_input,
-                fmt::format("{}: not the result of a run ({}). Remove the file to do this run "
-                            "again",
-                            file.string(), problem.what()));
+    damaged(fmt::format("{}: not the result of a run ({})", file.string(),
+                        tensorfile::json_problem(problem)));
+  } catch (const Error& problem) {
+    damaged(problem.what());
   }
   return r;
 }

@@ -36,7 +36,7 @@ struct Material {
   task::Batch test;        // what results are measured on
   task::Batch validation;  // chooses between rates; empty with one rate
 };
-std::vector<Material> prepare(const Settings& settings);
+std::vector<Material> prepare(const Settings& settings, Tasks tasks);
 
 struct RunResult {
   int64_t parameters = 0;
@@ -52,7 +52,8 @@ struct RunResult {
   nlohmann::ordered_json maps;              // small attention maps for pictures
 };
 
-// The result of a finished run, if there is one in FOLDER/runs/NAME.
+// The result of a finished run, if there is one in FOLDER/runs/NAME. Throws Error (bad_input) if
+// it or its model is damaged, naming the file and what to do.
 std::optional<RunResult> read_result(const std::filesystem::path& run_folder);
 
 // Trains and analyses one run, from where its folder stands. Empty if the observer stopped it.

@@ -21,12 +21,10 @@ void require(bool holds, const std::string& message) {
 }
 
 // The widest model that stays within the budget on every task: first dim, then ffn.
-void spend_budget(Settings& settings) {
+void spend_budget(Settings& settings, const Tasks& tasks) {
   int64_t unit = 1;
   for (const int64_t heads : settings.heads) unit = std::lcm(unit, heads);
   if (settings.position == "rotary") unit *= 2;
-  std::vector<std::unique_ptr<task::Task>> tasks;
-  for (const TaskPlan& plan : settings.tasks) tasks.push_back(make_task(settings, plan));
   const auto largest = [&](int64_t dim, int64_t ffn) {
     Settings tried = settings;
     tried.dim = dim;
@@ -51,6 +49,16 @@ void spend_budget(Settings& settings) {
   settings.ffn = ffn;
 }
 
+std::unique_ptr<task::Task> make_task(const Settings& settings, const TaskPlan& plan) {
+  if (plan.name == "text")
+    return task::make_text_task({settings.data.text.begin(), settings.data.text.end()},
+                                settings.data.length, settings.data.vocabulary);
+  if (plan.name == "pairs")
+    return task::make_pairs_task(settings.data.source, settings.data.target, settings.data.length,
+                                 settings.data.vocabulary);
+  return task::make_task(plan.name, {.samples = settings.samples, .noise = settings.noise});
+}
+
 }  // namespace
 
 std::vector<TaskPlan> default_tasks() {
@@ -61,14 +69,10 @@ std::vector<TaskPlan> default_tasks() {
           {.name = "recall(32,64,4)"}};
 }
 
-std::unique_ptr<task::Task> make_task(const Settings& settings, const TaskPlan& plan) {
-  if (plan.name == "text")
-    return task::make_text_task({settings.data.text.begin(), settings.data.text.end()},
-                                settings.data.length, settings.data.vocabulary);
-  if (plan.name == "pairs")
-    return task::make_pairs_task(settings.data.source, settings.data.target, settings.data.length,
-                                 settings.data.vocabulary);
-  return task::make_task(plan.name, {.samples = settings.samples, .noise = settings.noise});
+Tasks make_tasks(const Settings& settings) {
+  Tasks tasks;
+  for (const TaskPlan& plan : settings.tasks) tasks.push_back(make_task(settings, plan));
+  return tasks;
 }
 
 model::Config model_config(const Settings& settings, const TaskPlan& plan,
@@ -103,7 +107,7 @@ train::Settings training_settings(const Settings& settings, const TaskPlan& plan
   return training;
 }
 
-Settings completed(Settings s) {
+Completed completed(Settings s) {
   require(!s.tasks.empty(), "a study needs at least one task");
   require(!s.heads.empty(), "--heads needs at least one number of heads");
   std::sort(s.heads.begin(), s.heads.end());
@@ -124,8 +128,10 @@ Settings completed(Settings s) {
   for (const double rate : s.rates)
     require(std::isfinite(rate) && rate > 0, "--rates must be positive numbers");
 
-  for (TaskPlan& plan : s.tasks) {
-    const task::TaskInfo info = make_task(s, plan)->info();
+  Tasks tasks = make_tasks(s);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    TaskPlan& plan = s.tasks[i];
+    const task::TaskInfo& info = tasks[i]->info();
     if (plan.name != "text" && plan.name != "pairs") plan.name = info.name;
     if (plan.steps == 0) plan.steps = info.recommended_steps;
     if (plan.layers == 0) plan.layers = info.recommended_layers;
@@ -138,16 +144,16 @@ Settings completed(Settings s) {
               fmt::format("task {} is named twice", s.tasks[i].name));
 
   if (s.budget > 0) {
-    spend_budget(s);
+    spend_budget(s, tasks);
     s.budget = 0;  // spent: dim and ffn say it from here on
   }
   if (s.ffn == 0) s.ffn = 2 * s.dim;
-  for (const TaskPlan& plan : s.tasks) {
-    const task::TaskInfo info = make_task(s, plan)->info();
-    for (const int64_t heads : s.heads) model_config(s, plan, info, heads);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const TaskPlan& plan = s.tasks[i];
+    for (const int64_t heads : s.heads) model_config(s, plan, tasks[i]->info(), heads);
     train::validate(training_settings(s, plan, 0, plan.learning_rate));
   }
-  return s;
+  return {std::move(s), std::move(tasks)};
 }
 
 }  // namespace headlight::study

@@ -54,9 +54,18 @@ struct Settings {
   int64_t replicates = 10000;       // of the bootstrap
 };
 
+// The tasks of a study, as Settings::tasks lists them. Made once: one that learns a vocabulary from
+// the user's text takes its time.
+using Tasks = std::vector<std::unique_ptr<task::Task>>;
+Tasks make_tasks(const Settings& settings);
+
+struct Completed {
+  Settings settings;
+  Tasks tasks;
+};
 // Fills in every default, so that what is recorded repeats the study by itself. Throws Error
 // (usage) naming what is inconsistent and what would be right.
-Settings completed(Settings settings);
+Completed completed(Settings settings);
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TaskPlan, name, steps, layers, evaluate_every, learning_rate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DataFiles, text, source, target, vocabulary, length)
@@ -68,8 +77,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, tasks, data, heads, seeds, first_se
 // The four-minute study: a task that does not care about heads, one where a single head is much
 // slower, and three where many heads are.
 std::vector<TaskPlan> default_tasks();
-
-std::unique_ptr<task::Task> make_task(const Settings& settings, const TaskPlan& plan);
 
 // The model of one head count on one task: equal parameters for every head count.
 model::Config model_config(const Settings& settings, const TaskPlan& plan,

@@ -72,16 +72,22 @@ std::filesystem::path run_folder(const Folder& folder, const RunKey& key) {
 
 }  // namespace
 
-bool carry_out(const Folder& folder, const std::vector<Material>& material, const Work& work) {
+std::optional<std::vector<FinishedRun>> carry_out(const Folder& folder,
+                                                  const std::vector<Material>& material,
+                                                  const Work& work) {
   const Settings& settings = folder.settings;
   // The study's own choice, so that a resumed or merged study computes the same bits.
   model::set_linear_backend(folder.linear_backend);
 
-  std::vector<RunKey> keys;
   const std::vector<RunKey> all = plan(settings);
-  for (size_t i = 0; i < all.size(); ++i)
-    if (int64_t(i) % work.shards == work.shard && !read_result(run_folder(folder, all[i])))
-      keys.push_back(all[i]);
+  std::vector<std::optional<RunResult>> results(all.size());
+  std::vector<size_t> open;  // runs of this process that are not done, as places in the plan
+  for (size_t i = 0; i < all.size(); ++i) {
+    results[i] = read_result(run_folder(folder, all[i]));
+    if (int64_t(i) % work.shards == work.shard && !results[i]) open.push_back(i);
+  }
+  std::vector<RunKey> keys;
+  for (const size_t place : open) keys.push_back(all[place]);
 
   const int jobs = int(std::clamp<size_t>(size_t(work.jobs), 1, std::max<size_t>(1, keys.size())));
   Schedule schedule(settings, keys, jobs);
@@ -115,11 +121,11 @@ bool carry_out(const Folder& folder, const std::vector<Material>& material, cons
       };
       try {
         const auto start = Clock::now();
-        const bool finished =
-            carry_out(settings, key, material[key.task], run_folder(folder, key), observer)
-                .has_value();
+        std::optional<RunResult> result =
+            carry_out(settings, key, material[key.task], run_folder(folder, key), observer);
         const std::lock_guard lock(mutex);
-        if (!finished) return;
+        if (!result) return;
+        results[open[run]] = std::move(result);
         ++done;
         schedule.set_done(run, 1);
         schedule.set_seconds(run, std::chrono::duration<double>(Clock::now() - start).count());
@@ -135,14 +141,13 @@ bool carry_out(const Folder& folder, const std::vector<Material>& material, cons
   for (int job = 0; job < jobs; ++job) workers.emplace_back(worker);
   workers.clear();
   if (failure) std::rethrow_exception(failure);
-  return !stopped;
-}
-
-std::vector<FinishedRun> finished_runs(const Folder& folder) {
+  if (stopped) return std::nullopt;
   std::vector<FinishedRun> runs;
-  for (const RunKey& key : plan(folder.settings))
-    if (auto result = read_result(run_folder(folder, key)))
-      runs.push_back({key, std::move(*result)});
+  for (size_t i = 0; i < all.size(); ++i) {
+    // Another process may have finished its part in the meantime.
+    if (!results[i]) results[i] = read_result(run_folder(folder, all[i]));
+    if (results[i]) runs.push_back({all[i], std::move(*results[i])});
+  }
   return runs;
 }
 

@@ -32,15 +32,16 @@ struct Work {
   std::function<bool()> stop;  // true: stop after a checkpoint
 };
 
-// Carries out every run of the folder's study that is not done yet. Returns false if it was
-// stopped; what is done is kept. A run that throws stops the others after their checkpoints.
-bool carry_out(const Folder& folder, const std::vector<Material>& material, const Work& work);
-
 struct FinishedRun {
   RunKey key;
   RunResult result;
 };
-// The runs that are done, in the order of the plan.
-std::vector<FinishedRun> finished_runs(const Folder& folder);
+
+// Carries out every run of the folder's study that is not done yet. Returns all that are done, in
+// the order of the plan, those of other processes too; nothing if it was stopped: what is done is
+// kept. A run that throws stops the others after their checkpoints.
+std::optional<std::vector<FinishedRun>> carry_out(const Folder& folder,
+                                                  const std::vector<Material>& material,
+                                                  const Work& work);
 
 }  // namespace headlight::study

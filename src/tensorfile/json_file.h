@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace headlight::tensorfile {
 
@@ -11,5 +12,11 @@ namespace headlight::tensorfile {
 // 64 levels, names a key of one object twice, or is larger than `limit` bytes.
 nlohmann::json read_json_file(const std::filesystem::path& path,
                               int64_t limit = int64_t{256} << 20);
+// The same with the keys in the order of the file.
+nlohmann::ordered_json read_ordered_json_file(const std::filesystem::path& path,
+                                              int64_t limit = int64_t{256} << 20);
+
+// What the JSON library complains about, in words for a person and without its own codes.
+std::string json_problem(const nlohmann::json::exception& problem);
 
 }  // namespace headlight::tensorfile

@@ -51,7 +51,13 @@ bool load_training(const std::filesystem::path& path, const nlohmann::json& iden
                    TrainingState& state, const std::vector<model::NamedTensor>& parameters,
                    model::AdamState& moments) {
   if (!std::filesystem::exists(path)) return false;
-  const tensorfile::TensorFile file = tensorfile::read_safetensors(path);
+  tensorfile::TensorFile file;
+  try {
+    file = tensorfile::read_safetensors(path);
+  } catch (const Error& problem) {
+    throw Error(problem.kind(),
+                fmt::format("{}. Remove it to start this run again", problem.what()));
+  }
   try {
     const nlohmann::json found = nlohmann::json::parse(file.metadata.at("identity"));
     for (const auto& [key, value] : identity.items())

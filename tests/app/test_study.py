@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import resource
+import shlex
 import signal
 import subprocess
 import time
@@ -58,6 +60,35 @@ def test_a_killed_study_resumes_to_the_same_numbers(headlight, tmp_path):
         process.wait()
     resumed = headlight("study", "--resume", "killed", "--json").json()
     assert numbers_of(resumed) == numbers_of(whole)
+
+
+def test_the_report_names_the_command_that_began_the_study(headlight, tmp_path):
+    settings = ["--task", "copy(8,8)", *TINY, "--seed", "3"]
+    begun = headlight("study", *settings, "--out", "s", "--json").json()["command"]
+    assert "--task 'copy(8,8)'" in begun and "--seed 3" in begun and "--out" not in begun
+    assert headlight("study", "--resume", "s", "--json").json()["command"] == begun
+    for i in (1, 2):
+        headlight("study", *settings, "--shard", f"{i}/2", "--out", f"part{i}")
+    joined = headlight("study", "--merge", "part1", "part2", "--out", "joined", "--json").json()
+    assert joined["command"] == begun
+    again = headlight(*shlex.split(begun)[1:], "--out", "again", "--json").json()
+    assert numbers_of(again) == numbers_of(joined)
+
+
+@pytest.mark.parametrize("verb, go_on", [
+    (["study", "--task", "fetch(16,2,6)", "--steps", "9000", "--shard", "1/2"],
+     "headlight study --resume 'my folder' --shard 1/2"),
+    (["reproduce", "beyond-parallelism", "--tasks", "copy", "--heads", "1"],
+     "headlight reproduce beyond-parallelism --resume 'my folder'"),
+])
+def test_after_ctrl_c_the_hint_is_a_command_that_goes_on(tmp_path, verb, go_on):
+    process = subprocess.Popen([PROGRAM, *verb, "--out", "my folder", "--threads", "1"], text=True,
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert err.rstrip().endswith(go_on)
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(headlight, tmp_path):
@@ -176,6 +207,30 @@ def test_a_damaged_checkpoint_is_named(headlight, tmp_path):
     whole = (run / "training.safetensors").read_bytes()
     (run / "training.safetensors").write_bytes(whole[:len(whole) // 2])
     assert "training.safetensors" in headlight("study", "--resume", "s", code=3).err
+
+
+@pytest.mark.parametrize("name", ["result.json", "model.safetensors", "config.json"])
+def test_a_damaged_file_of_a_finished_run_is_named_with_the_way_out(headlight, tmp_path, name):
+    whole = headlight("study", "--task", "copy(8,8)", *TINY, "--out", "s", "--json").json()
+    damaged = next((tmp_path / "s" / "runs").iterdir()) / name
+    bytes_of_it = damaged.read_bytes()
+    for content in (bytes_of_it[:len(bytes_of_it) // 2], b"", b"{}", b"\x07 garbled"):
+        damaged.write_bytes(content)
+        outcome = headlight("study", "--resume", "s", code=3)
+        assert f"{damaged.relative_to(tmp_path)}: " in outcome.err
+        assert "Delete that file and go on with --resume" in outcome.err
+        assert "json.exception" not in outcome.err and "\x07" not in outcome.err
+    damaged.unlink()
+    assert numbers_of(headlight("study", "--resume", "s", "--json").json()) == numbers_of(whole)
+    assert damaged.read_bytes()[:20] == bytes_of_it[:20]
+
+
+def test_what_fits_into_no_memory_leaves_no_folder(headlight, tmp_path):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+    outcome = headlight("study", "--task", "copy(8,8)", *TINY, "--batch", "9000000", code=4,
+                        preexec_fn=limit)
+    assert "memory" in outcome.err and "--batch" not in outcome.out
+    assert not (tmp_path / "headlight-study").exists()
 
 
 def test_a_rate_that_diverges_stops_with_what_to_do(headlight):

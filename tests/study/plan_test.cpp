@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "headlight/error.h"
@@ -14,14 +15,16 @@ namespace {
 
 using testing::HasSubstr;
 
-Settings two_tasks() {
+Settings unfinished_settings() {
   Settings s;
   s.tasks = {{.name = "copy(8, 4)"}, {.name = "cycle(8,4)"}};
   s.heads = {4, 1, 2, 2};
   s.seeds = 3;
   s.dim = 8;
-  return completed(s);
+  return s;
 }
+
+Settings two_tasks() { return completed(unfinished_settings()).settings; }
 
 TEST(Plan, ItHasEveryCellOnceForEverySeed) {
   const Settings s = two_tasks();
@@ -41,14 +44,14 @@ TEST(Plan, DefaultsAreFilledInFromTheTask) {
   EXPECT_GT(s.tasks[0].learning_rate, 0);
   EXPECT_EQ(s.ffn, 16);
   EXPECT_EQ(s.heads, (std::vector<int64_t>{1, 2, 4}));
-  EXPECT_EQ(nlohmann::json(completed(s)), nlohmann::json(s)) << "completed settings stay";
+  EXPECT_EQ(nlohmann::json(completed(s).settings), nlohmann::json(s)) << "completed settings stay";
 }
 
 TEST(Plan, EveryHeadCountHasTheSameParametersAndTheSameStart) {
   const Settings s = two_tasks();
-  const auto task = make_task(s, s.tasks[0]);
-  const model::Config one = model_config(s, s.tasks[0], task->info(), 1);
-  const model::Config four = model_config(s, s.tasks[0], task->info(), 4);
+  const task::TaskInfo info = make_tasks(s)[0]->info();
+  const model::Config one = model_config(s, s.tasks[0], info, 1);
+  const model::Config four = model_config(s, s.tasks[0], info, 4);
   EXPECT_EQ(model::parameter_count(one), model::parameter_count(four));
   const auto a = model::parameters(model::initialised(one, 5));
   const auto b = model::parameters(model::initialised(four, 5));
@@ -61,24 +64,43 @@ TEST(Plan, ABudgetIsSpentFromBelow) {
   s.tasks = {{.name = "copy(32,64)"}};
   s.heads = {1, 4, 16};
   s.budget = 20000;
-  s = completed(s);
-  const auto task = make_task(s, s.tasks[0]);
-  const int64_t parameters = model::parameter_count(model_config(s, s.tasks[0], task->info(), 16));
+  const auto [done, tasks] = completed(s);
+  s = done;
+  const int64_t parameters =
+      model::parameter_count(model_config(s, s.tasks[0], tasks[0]->info(), 16));
   EXPECT_LE(parameters, 20000);
   EXPECT_GT(parameters, 19800);
   EXPECT_EQ(s.dim % 16, 0);
+}
+
+TEST(Plan, TheUsersTextIsReadOnce) {
+  const std::filesystem::path text = std::filesystem::path(testing::TempDir()) / "once.txt";
+  std::ofstream(text) << std::string(2000, 'a') + std::string(2000, 'b');
+  Settings s;
+  s.tasks = {{.name = "text"}};
+  s.data.text = {text.string()};
+  s.data.length = 16;
+  s.heads = {1};
+  s.dim = 8;
+  s.budget = 10000;
+  // With a budget to spend, and with data to prepare: all from the task that was made first.
+  Completed study = completed(s);
+  std::filesystem::remove(text);
+  const std::vector<Material> material = prepare(study.settings, std::move(study.tasks));
+  EXPECT_GT(material.at(0).test.size, 0);
 }
 
 TEST(Folder, TheSameStudyIsTakenUpAndAnotherIsRefused) {
   const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "study-folder";
   std::filesystem::remove_all(path);
   Settings s = two_tasks();
-  create(path, s);
-  EXPECT_EQ(nlohmann::json(create(path, s).settings), nlohmann::json(s));
+  create(path, s, "headlight study --first");
+  EXPECT_EQ(nlohmann::json(create(path, s, "headlight study --later").settings), nlohmann::json(s));
+  EXPECT_EQ(open(path).command, "headlight study --first") << "what began it, not what went on";
   EXPECT_EQ(nlohmann::json(open(path).settings), nlohmann::json(s));
   s.seeds = 4;
   try {
-    create(path, s);
+    create(path, s, "headlight study");
     FAIL() << "took another study for the same";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("seeds is 3 there and 4 here"));
