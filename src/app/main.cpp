@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <new>
 
+#include "app/help.h"
 #include "app/measure.h"
 #include "app/reproduce.h"
 #include "app/study.h"
@@ -13,6 +14,7 @@
 #include "app/version.h"
 #include "headlight/error.h"
 #include "model/memory.h"
+#include "report/terminal.h"
 
 namespace {
 
@@ -20,7 +22,10 @@ using namespace headlight;
 
 constexpr int kBug = 70;
 
-void complain(const std::string& message) { fmt::print(stderr, "headlight: {}\n", message); }
+void complain(const std::string& message) {
+  // What a user or a file gave must not move the cursor or colour the terminal.
+  fmt::print(stderr, "headlight: {}\n", report::escaped(message));
+}
 
 // What was mistyped and what is near to it.
 int wrong_usage(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
@@ -59,7 +64,7 @@ int run(int argc, char** argv) {
                    "headlight");
   program.set_version_flag("--version", app::version_text, "Version, libraries, processor");
   program.require_subcommand(1);
-  program.get_formatter()->column_width(34);
+  program.formatter(std::make_shared<app::HelpText>());
   app::add_study(program, common);
   app::add_reproduce(program, common);
   app::add_measure(program, common);

@@ -211,8 +211,10 @@ void add_measure(CLI::App& program, const Common& common) {
   verb->add_option("--lengths", file.lengths, "Real tokens of each sequence; padding follows")
       ->delimiter(',');
   verb->add_option("--sink", options->sink, "Where information should arrive: last, or a token")
-      ->capture_default_str();
-  verb->add_option("--window", file.window, "Queries see keys at a distance below this");
+      ->capture_default_str()
+      ->type_name("TOKEN");
+  verb->add_option("--window", file.window, "Queries see keys at a distance below this, 1 or more")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
   verb->add_option("--offset", file.query_offset, "Position of the first query (a cached chunk)")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
   verb->add_option("--layers", options->layer_sizes, "Heads of each layer, for example 8,8")

@@ -109,14 +109,14 @@ void run_reproduction(const CLI::App& verb, const Options& options, const Common
       folder, std::move(tasks), {.verb = "headlight reproduce " + options.experiment}, common);
   if (common.json) return;
   print_layers(report);
-  fmt::print(
+  std::string remarks =
       "\nPublished values are not printed beside ours: the paper's tables could not be read here, "
-      "only its code.\nIts conventions are the columns marked (published); the others are the "
-      "corrected ones (docs/metrics.md).\n");
+      "only its code. Its conventions are the columns marked (published); the others are the "
+      "corrected ones (docs/metrics.md).";
   if (options.quick)
-    fmt::print(
-        "--quick trains 1,000 steps instead of 20,000 and analyses 10 sequences instead of "
-        "50.\n");
+    remarks +=
+        "\n--quick trains 1,000 steps instead of 20,000 and analyses 10 sequences instead of 50.";
+  fmt::print("{}\n", report::wrapped(remarks, report::terminal_width()));
 }
 
 }  // namespace
@@ -128,8 +128,8 @@ void add_reproduce(CLI::App& program, const Common& common) {
   verb->footer(
       "Example: the scaled version, a few minutes\n"
       "  headlight reproduce beyond-parallelism --quick --out quick\n"
-      "The full experiment trains 20,000 steps for each task and head count: several hours on\n"
-      "two cores. Writes what headlight study writes.");
+      "The full experiment trains 20,000 steps for each task and head count: several\n"
+      "hours on two cores. Writes what headlight study writes.");
   verb->add_option("experiment", options->experiment, "beyond-parallelism")
       ->required()
       ->check(CLI::IsMember({"beyond-parallelism"}));
@@ -146,9 +146,11 @@ void add_reproduce(CLI::App& program, const Common& common) {
                                "1,000 steps instead of 20,000; 10 sequences, not 50");
   auto* out =
       verb->add_option("--out", options->out, "Folder; an experiment that was begun goes on")
+          ->type_name("FOLDER")
           ->capture_default_str();
   verb->add_option("--resume", options->resume,
                    "Go on with the experiment in this folder; its settings stay")
+      ->type_name("FOLDER")
       ->excludes(out)
       ->excludes(tasks)
       ->excludes(heads)

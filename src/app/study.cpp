@@ -1,7 +1,6 @@
 #include "app/study.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <memory>
@@ -94,6 +93,13 @@ void run_study(const CLI::App& verb, const Options& options, const Common& commo
   }
 }
 
+std::string tasks_text() {
+  std::string text;
+  for (const task::TaskForm& form : task::task_forms())
+    text += fmt::format("  {:25} {}\n      {}\n", form.form, form.usual, form.meaning);
+  return text;
+}
+
 }  // namespace
 
 void add_study(CLI::App& program, const Common& common) {
@@ -103,24 +109,30 @@ void add_study(CLI::App& program, const Common& common) {
       "study", "How many heads does a task need, at the same number of parameters?");
   verb->footer(
       "Example: one task, three head counts, five seeds\n"
-      "  headlight study --task 'fetch(16,2,6)' --heads 1,4,16 --seeds 5 --out fetch-study\n"
+      "  headlight study --task 'fetch(16,2,6)' --heads 1,4,16 --seeds 5 --out fetches\n"
       "In parts, on any machines, and joined:\n"
       "  headlight study --shard 1/2 --out part1\n"
       "  headlight study --shard 2/2 --out part2\n"
       "  headlight study --merge part1 part2 --out whole\n"
-      "Without --task, --text or --pairs: five tasks, 125 runs, a few minutes on two cores.\n"
-      "Tasks (length, symbols, …), each with its usual size:\n  " +
-      fmt::format("{}", fmt::join(task::task_names(), "\n  ")) +
-      "\nWrites report.html, report.json, curves.csv and a checkpoint of every run.\n"
-      "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 no memory or disk, 130 stopped by "
-      "Ctrl-C.");
+      "Without --task, --text or --pairs: five tasks, 125 runs, a few minutes on two\n"
+      "cores.\n\n"
+      "Tasks; a name alone, like fetch, means the size on the right:\n" +
+      tasks_text() +
+      "\n"
+      "Writes report.html, report.json, curves.csv and a checkpoint of every run.\n"
+      "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 no memory or disk,\n"
+      "130 stopped by Ctrl-C.");
 
   auto* what = "What to learn";
   verb->add_option("--task", options->tasks,
                    "Tasks, for example 'fetch(16,2,6)'; default: five that show when heads matter")
+      ->type_name("TASK")
       ->group(what);
-  verb->add_option("--text", s.data.text, "Text files to learn as a language model")->group(what);
+  verb->add_option("--text", s.data.text, "Text files to learn as a language model")
+      ->type_name("FILE")
+      ->group(what);
   verb->add_option("--pairs", options->pairs, "Two files, line by line parallel: source and target")
+      ->type_name("FILE")
       ->expected(2)
       ->group(what);
   verb->add_option("--length", s.data.length, "Tokens in a window of text, or at most in a line")
@@ -149,7 +161,8 @@ void add_study(CLI::App& program, const Common& common) {
   verb->add_option("--seeds", s.seeds, "How many runs of every head count")
       ->capture_default_str()
       ->group(compared);
-  verb->add_option("--margin", s.margin, "Difference in accuracy that matters")
+  verb->add_option("--margin", s.margin,
+                   "Difference in accuracy that matters; of --text, 0.01 nats do")
       ->capture_default_str()
       ->group(compared);
   verb->add_option("--target-accuracy", s.training.target_accuracy, "For steps to target")
@@ -196,11 +209,12 @@ void add_study(CLI::App& program, const Common& common) {
       ->capture_default_str()
       ->group(training);
   auto* rate = verb->add_option("--learning-rate", options->learning_rate,
-                                "The same for every head count; 0: the task's own")
+                                "One for every head count, instead of --rates; 0: the task's own")
                    ->capture_default_str()
                    ->group(training);
   verb->add_option("--rates", s.rates,
-                   "Learning rates; each head count takes its best one by validation")
+                   "Learning rates; each head count takes its best one by validation. Or "
+                   "--learning-rate")
       ->delimiter(',')
       ->excludes(rate)
       ->group(training);
@@ -231,15 +245,19 @@ void add_study(CLI::App& program, const Common& common) {
   auto* folder = kFolderGroup;
   auto* out =
       verb->add_option("--out", options->out, "Folder of the study; one that was begun goes on")
+          ->type_name("FOLDER")
           ->capture_default_str()
           ->group(folder);
   auto* resume = verb->add_option("--resume", options->resume,
                                   "Go on with the study in this folder; its settings stay")
+                     ->type_name("FOLDER")
                      ->group(folder);
-  auto* shard =
-      verb->add_option("--shard", options->shard, "Do part i of n, for example 2/4")->group(folder);
+  auto* shard = verb->add_option("--shard", options->shard, "Do part i of n, for example 2/4")
+                    ->type_name("I/N")
+                    ->group(folder);
   auto* merge = verb->add_option("--merge", options->merge,
                                  "Join the folders of all parts into --out; settings stay")
+                    ->type_name("FOLDER")
                     ->group(folder);
   resume->excludes(out)->excludes(merge);
   merge->excludes(shard);

@@ -37,12 +37,13 @@ std::string roles_text(const Json& counts) {
   return text;
 }
 
-report::Table table_of(const Json& report, const std::string& task) {
+report::Table table_of(const Json& report, const Json& task) {
+  const bool by_loss = task["measure"] == "nats";
   report::Table table;
   table.columns = {{.title = "heads"},
                    {.title = "parameters", .drop = 4},
-                   {.title = "test loss", .drop = 7},
-                   {.title = "accuracy"},
+                   {.title = "test loss", .drop = by_loss ? 0 : 7},
+                   {.title = "accuracy", .drop = by_loss ? 7 : 0},
                    {.title = "95 % interval", .drop = 8},
                    {.title = "steps to target", .drop = 9},
                    {.title = "ms/step", .drop = 6},
@@ -52,17 +53,19 @@ report::Table table_of(const Json& report, const std::string& task) {
                    {.title = "effective heads", .drop = 5},
                    {.title = "roles", .right = false, .drop = 1}};
   for (const Json& row : report["summary"]) {
-    if (row["task"] != task) continue;
+    if (row["task"] != task["name"]) continue;
     const Json& steps = row["steps_to_target_mean"];
     const int64_t reached = row["reached"], of = row["of"];
     std::string target = steps.is_number() ? fmt::format("{:.0f}", steps.get<double>()) : "–";
     if (reached < of) target += fmt::format(" ({}/{})", reached, of);
     table.rows.push_back(
         {fmt::to_string(row["heads"].get<int64_t>()), report::whole(row["parameters"]),
-         text_or_dash(row["loss_mean"], report::significant, 3),
+         text_or_dash(row["loss_mean"], report::significant, by_loss ? 4 : 3),
          report::percent(row["accuracy_mean"]),
-         fmt::format("{:.1f} to {:.1f}", 100 * row["accuracy_low"].get<double>(),
-                     100 * row["accuracy_high"].get<double>()),
+         by_loss ? fmt::format("{:.3f} to {:.3f}", row["loss_low"].get<double>(),
+                               row["loss_high"].get<double>())
+                 : fmt::format("{:.1f} to {:.1f}", 100 * row["accuracy_low"].get<double>(),
+                               100 * row["accuracy_high"].get<double>()),
          target, text_or_dash(row["milliseconds_per_step"], report::significant, 3),
          text_or_dash(row["hitting_mean"], report::significant, 3),
          text_or_dash(row["mixing_published"], report::significant, 3),
@@ -76,10 +79,13 @@ void print_result(const Json& report) {
   const int width = report::terminal_width();
   for (const Json& task : report["settings"]["tasks"]) {
     const std::string name = task["name"];
-    fmt::print("\n{}: {}\n{}", name, task["about"].get<std::string>(),
-               report::render(table_of(report, name), width, report::use_colour()));
-    fmt::print("→ {}\n", report["verdict"][name].get<std::string>());
-    if (const std::string note = task["note"]; !note.empty()) fmt::print("  {}\n", note);
+    fmt::print(
+        "\n{}\n{}",
+        report::wrapped(fmt::format("{}: {}", name, task["about"].get<std::string>()), width),
+        report::render(table_of(report, task), width, report::use_colour()));
+    fmt::print("{}\n", report::wrapped("→ " + report["verdict"][name].get<std::string>(), width));
+    if (const std::string note = task["note"]; !note.empty())
+      fmt::print("{}\n", report::wrapped(note, width));
   }
 }
 
@@ -165,7 +171,7 @@ Json carry_out_session(const study::Folder& folder, study::Tasks tasks, const Se
     fmt::print("{}\n", report.dump());
   } else {
     print_result(report);
-    fmt::print("\nReport: {}\n", (folder.path / "report.html").string());
+    fmt::print("\nReport: {}\n", report::escaped((folder.path / "report.html").string()));
   }
   return report;
 }

@@ -1,6 +1,9 @@
 #include "app/verb_options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -12,10 +15,21 @@ void add_common_options(CLI::App& verb, Common& common) {
   verb.add_flag("--json", common.json, "Print one JSON object and nothing else")->group(group);
   verb.add_flag("-q,--quiet", common.quiet, "No progress on stderr")->group(group);
   verb.add_option("--threads", common.threads, "Threads; 0: one per core")
+      ->capture_default_str()
       ->check(CLI::Range(0, 4096))
       ->group(group);
-  verb.add_option("--seed", common.seed, "Where random numbers start; default 0")->group(group);
-  verb.add_option("--device", common.device, "cpu (the default) or cuda")
+  // The library would take -1 for the largest number there is.
+  const auto refuse_signs = [](const std::string& text) -> std::string {
+    if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos) return "";
+    return fmt::format("{} is not a whole number from 0 to {}", text,
+                       std::numeric_limits<uint64_t>::max());
+  };
+  verb.add_option("--seed", common.seed, "Where random numbers start")
+      ->capture_default_str()
+      ->check(refuse_signs)
+      ->group(group);
+  verb.add_option("--device", common.device, "cpu or cuda")
+      ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->group(group);
   // Said twice, the last one holds, so that a script can add to a command.

@@ -101,6 +101,10 @@ LoadedSequence read_attention_case(const fs::path& folder) {
   Attention& attention = sequence.attention;
   Visibility& visibility = attention.visibility;
 
+  require_known_keys(
+      about,
+      {"kind", "causal", "q_offset", "window", "sink", "layers", "separators", "exclude", "tokens"},
+      folder);
   if (about.contains("kind")) {
     const auto& kind = about["kind"];
     if (kind != "cross" && kind != "self")
@@ -118,7 +122,11 @@ LoadedSequence read_attention_case(const fs::path& folder) {
     if (about.contains(key) && !about[key].is_null()) into = case_numbers(about, key, folder);
   };
   number("q_offset", visibility.query_offset);
-  number("window", visibility.window);
+  if (about.contains("window") && !about["window"].is_null()) {
+    number("window", visibility.window);
+    if (visibility.window < 1)
+      refuse_input(file, "\"window\" must be 1 or more: a query sees keys nearer than that");
+  }
   if (about.contains("sink") && !about["sink"].is_null() && about["sink"] != "last")
     sequence.options.sink = case_number(about, "sink", folder);
   numbers("separators", sequence.options.separators);
@@ -132,6 +140,8 @@ LoadedSequence read_attention_case(const fs::path& folder) {
   }
 
   read_source(arrays, attention);
+  if (leaves_no_key(sequence.options.exclude, attention.keys))
+    refuse_input(file, "\"exclude\" names every key; at least one must be left");
   if (arrays.has("query_valid"))
     visibility.query_valid = arrays.flags("query_valid", {attention.queries});
   if (arrays.has("key_valid")) visibility.key_valid = arrays.flags("key_valid", {attention.keys});

@@ -21,6 +21,7 @@ template <typename Arrays>
 Array choose(const fs::path& file, const Arrays& arrays, const std::string& name) {
   if (const auto found = arrays.find(name); found != arrays.end()) return found->second;
   if (name.empty() && arrays.size() == 1) return arrays.begin()->second;
+  if (arrays.empty()) refuse(file, "holds no array; one with attention probabilities is needed");
   std::string known;
   int listed = 0;
   for (const auto& [key, array] : arrays) {
@@ -32,7 +33,7 @@ Array choose(const fs::path& file, const Arrays& arrays, const std::string& name
   }
   refuse(file, (name.empty() ? "name one of its arrays with --array: "
                              : "there is no array \"" + name + "\"; it holds ") +
-                   (known.empty() ? "nothing" : known));
+                   known);
 }
 
 Array read_array(const fs::path& file, const std::string& name) {
@@ -76,6 +77,12 @@ Weights weights_of(const fs::path& file, const Array& array) {
 
 }  // namespace
 
+bool leaves_no_key(const std::vector<int64_t>& excluded, int64_t keys) {
+  for (int64_t key = 0; key < keys; ++key)
+    if (std::find(excluded.begin(), excluded.end(), key) == excluded.end()) return false;
+  return true;
+}
+
 std::vector<LoadedSequence> read_attention_file(const fs::path& file,
                                                 const AttentionFileOptions& options) {
   const Array array = read_array(file, options.name);
@@ -95,6 +102,9 @@ std::vector<LoadedSequence> read_attention_file(const fs::path& file,
   if (!options.lengths.empty() && static_cast<int64_t>(options.lengths.size()) != batch)
     refuse(file, std::to_string(options.lengths.size()) + " lengths for " + std::to_string(batch) +
                      " sequences");
+  if (leaves_no_key(options.exclude, keys))
+    refuse(file, "--exclude names every one of its " + std::to_string(keys) +
+                     " keys; at least one must be left");
   const Weights weights = weights_of(file, array);
 
   std::vector<LoadedSequence> sequences;

@@ -33,6 +33,9 @@ struct AttentionFileOptions {
   std::vector<int64_t> separators, exclude, tokens;
 };
 
+// Does a list of key positions name all of them?
+bool leaves_no_key(const std::vector<int64_t>& excluded, int64_t keys);
+
 // .npy, .npz or .safetensors with [heads, queries, keys] or [batch, heads, queries, keys]
 // probabilities. Throws headlight::Error (bad_input), naming the file and what would be right.
 std::vector<LoadedSequence> read_attention_file(const std::filesystem::path&,

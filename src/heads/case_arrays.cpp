@@ -1,5 +1,7 @@
 #include "heads/case_arrays.h"
 
+#include <algorithm>
+
 #include "headlight/error.h"
 #include "tensorfile/json_file.h"
 #include "tensorfile/npy.h"
@@ -17,6 +19,18 @@ nlohmann::json read_case(const fs::path& folder) {
   nlohmann::json about = tensorfile::read_json_file(folder / "case.json");
   if (!about.is_object()) refuse_input(folder / "case.json", "must be an object");
   return about;
+}
+
+void require_known_keys(const nlohmann::json& object, const std::vector<std::string>& known,
+                        const fs::path& folder) {
+  for (const auto& [key, value] : object.items()) {
+    if (key == "name" || key == "about" || key == "arrays") continue;
+    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    std::string list = "name, about, arrays";
+    for (const std::string& one : known) list += ", " + one;
+    refuse_input(folder / "case.json",
+                 "there is no key \"" + key + "\" in such a case; known here are " + list);
+  }
 }
 
 namespace {

@@ -11,6 +11,11 @@
 namespace headlight::heads {
 
 // case.json as an object. Throws headlight::Error (bad_input).
+// Throws Error for a key that is not among `known` ("name", "about" and "arrays" are always): one
+// that is written wrong would otherwise be an option that is not taken.
+void require_known_keys(const nlohmann::json& object, const std::vector<std::string>& known,
+                        const std::filesystem::path& folder);
+
 nlohmann::json read_case(const std::filesystem::path& folder);
 
 // Whole numbers of case.json; throws Error (bad_input) that names the key.

@@ -27,6 +27,7 @@ std::vector<float> floats(const fs::path& folder, const char* name, const Array&
 
 std::vector<Example> read_examples(const fs::path& folder) {
   const nlohmann::json about = read_case(folder);
+  require_known_keys(about, {"causal", "lengths"}, folder);
   const Array q = read_case_array(folder, "q", 4), k = read_case_array(folder, "k", 4);
   const Array v = read_case_array(folder, "v", 4), w = read_case_array(folder, "w_o", 3);
   const Array bias = read_case_array(folder, "bias", 1);
@@ -40,6 +41,9 @@ std::vector<Example> read_examples(const fs::path& folder) {
   require_shape(folder, "target", target, {batch, n, width});
   if (kv_heads < 1 || heads % kv_heads != 0)
     refuse_input(case_file(folder, "k"), "the heads of q are no multiple of its heads");
+  if (about.contains("causal") && !about["causal"].is_boolean())
+    refuse_input(folder / "case.json", "\"causal\" must be true or false");
+  const bool causal = about.value("causal", false);
   const std::vector<int64_t> lengths = case_numbers(about, "lengths", folder);
   if (static_cast<int64_t>(lengths.size()) != batch)
     refuse_input(folder / "case.json", "\"lengths\" must have one entry per sequence");
@@ -62,7 +66,7 @@ std::vector<Example> read_examples(const fs::path& folder) {
                                              std::to_string(n));
     // Padding comes last and is not read: the sequence is its first `length` tokens.
     Attention attention{.heads = heads, .queries = length, .keys = length};
-    attention.visibility.causal = about.value("causal", false);
+    attention.visibility.causal = causal;
     attention.queries_and_keys =
         QueriesAndKeys{.q = {queries.data() + b * heads * n * dim, 0, n * dim, dim},
                        .k = {keys.data() + b * kv_heads * n * dim, 0, n * dim, dim},

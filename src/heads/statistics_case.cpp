@@ -1,9 +1,9 @@
 #include "heads/statistics_case.h"
 
+#include "headlight/splitmix64.h"
 #include "heads/case_arrays.h"
 #include "heads/parameter_count.h"
 #include "heads/spearman.h"
-#include "headlight/splitmix64.h"
 #include "heads/verdict.h"
 #include "tensorfile/npy.h"
 
@@ -15,6 +15,11 @@ namespace fs = std::filesystem;
 ParameterPlan plan_of(const nlohmann::json& model, const fs::path& folder) {
   if (!model.is_object())
     refuse_input(folder / "case.json", "\"models\" must hold an object per model");
+  require_known_keys(
+      model,
+      {"vocab", "positions", "d_model", "layers", "heads", "kv_heads", "head_dim", "ffn",
+       "attention_bias", "ffn_bias", "gated", "final_norm", "tied", "head_bias", "norm"},
+      folder);
   ParameterPlan plan;
   const auto number = [&](const char* key, int64_t& into) {
     if (model.contains(key)) into = case_number(model, key, folder);
@@ -79,6 +84,7 @@ StatisticsCase read_statistics_case(const fs::path& folder) {
   const nlohmann::json about = read_case(folder);
   if (!about["bootstrap_seeds"].is_object())
     refuse_input(folder / "case.json", "\"bootstrap_seeds\" must be an object");
+  require_known_keys(about, {"replicates", "bootstrap_seeds", "margin", "models"}, folder);
   StatisticsCase result;
   const int64_t replicates = case_number(about, "replicates", folder);
   bool first = true;

@@ -104,7 +104,9 @@ std::string render(const Table& table, int width, bool colour) {
       dropped.push_back(printable(table.columns[column].title));
   if (!dropped.empty())
     result +=
-        styled(kDim, fmt::format("not shown at this width: {}", fmt::join(dropped, ", "))) + "\n";
+        styled(kDim, wrapped(fmt::format("not shown at this width: {}", fmt::join(dropped, ", ")),
+                             width)) +
+        "\n";
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "report/terminal.h"
 
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -55,6 +56,8 @@ Letter letter_at(std::string_view text, size_t at) {
   return {code, bytes};
 }
 
+bool is_control(char32_t code) { return code < 0x20 || (code >= 0x7F && code < 0xA0); }
+
 int width_of(char32_t code) { return in(kZero, code) ? 0 : in(kWide, code) ? 2 : 1; }
 
 int descriptor(Stream stream) { return stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO; }
@@ -64,7 +67,7 @@ int descriptor(Stream stream) { return stream == Stream::out ? STDOUT_FILENO : S
 bool is_terminal(Stream stream) { return isatty(descriptor(stream)) == 1; }
 
 int terminal_width(Stream stream) {
-  if (!is_terminal(stream)) return kUnlimitedWidth;
+  if (!is_terminal(stream)) return kWidthOfFiles;
   winsize size{};
   if (ioctl(descriptor(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
     return std::max<int>(20, size.ws_col);
@@ -106,11 +109,51 @@ std::string clipped(std::string_view text, int width) {
   return std::string(text.substr(0, at)) + "…";
 }
 
+std::string wrapped(std::string_view text, int width) {
+  std::string result;
+  int used = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find_first_of(" \n", at), text.size());
+    const std::string_view word = text.substr(at, end - at);
+    const int needed = display_width(word);
+    if (used > 0 && used + 1 + needed > width) {
+      result += '\n';
+      used = 0;
+    } else if (used > 0) {
+      result += ' ';
+      ++used;
+    }
+    result += word;
+    used += needed;
+    at = end + 1;
+    if (end < text.size() && text[end] == '\n') {
+      result += '\n';
+      used = 0;
+    }
+  }
+  return result;
+}
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const Letter letter = letter_at(text, at);
+    const std::string_view bytes = text.substr(at, letter.bytes);
+    const bool broken = letter.code == 0xFFFD && letter.bytes == 1;
+    if (is_control(letter.code) || broken)
+      for (const char byte : bytes) result += fmt::format("\\x{:02x}", uint8_t(byte));
+    else
+      result += bytes;
+    at += letter.bytes;
+  }
+  return result;
+}
+
 std::string printable(std::string_view text) {
   std::string result;
   for (size_t at = 0; at < text.size();) {
     const Letter letter = letter_at(text, at);
-    const bool control = letter.code < 0x20 || (letter.code >= 0x7F && letter.code < 0xA0);
+    const bool control = is_control(letter.code);
     result += control ? " " : letter.code == 0xFFFD ? "\uFFFD" : text.substr(at, letter.bytes);
     at += letter.bytes;
   }

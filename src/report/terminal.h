@@ -13,7 +13,10 @@ bool is_terminal(Stream);
 
 inline constexpr int kUnlimitedWidth = std::numeric_limits<int>::max();
 
-// Columns of the terminal, at least 20; unlimited if the stream goes into a file or a pipe.
+// What a file or a pipe gets: wide enough for tables, narrow enough for a mail or a log.
+inline constexpr int kWidthOfFiles = 100;
+
+// Columns of the terminal, at least 20; kWidthOfFiles if the stream is none.
 int terminal_width(Stream = Stream::out);
 
 // Only on a terminal, never with NO_COLOR (no-color.org) or TERM=dumb.
@@ -26,6 +29,14 @@ int display_width(std::string_view text);
 
 // At most `width` columns; what is cut off is marked with "…".
 std::string clipped(std::string_view text, int width);
+
+// Lines of at most `width` columns, broken between words where that is possible; no line feed at
+// the end. Line feeds in the text stay.
+std::string wrapped(std::string_view text, int width);
+
+// Control characters and bytes that are no UTF-8 as \x1b: for messages that repeat what a user
+// gave.
+std::string escaped(std::string_view text);
 
 // Control characters, which could move the cursor or colour the terminal, become spaces.
 std::string printable(std::string_view text);

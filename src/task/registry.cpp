@@ -13,17 +13,26 @@ namespace {
 struct Row {
   const char* example;  // also what the name alone means
   Definition (*make)(Arguments&);
+  const char* form;
+  const char* meaning;
 };
 
-constexpr std::array kTasks = {Row{"copy(32,64)", copy_task},
-                               Row{"cycle(32,64)", cycle_task},
-                               Row{"fetch(16,2,6)", fetch_task},
-                               Row{"lookback(32,2,1 2 4 8 12 16)", lookback_task},
-                               Row{"count(32,2,1 2 4 8 12 16)", count_task},
-                               Row{"recall(32,64,4)", recall_task},
-                               Row{"sort(16,32)", sort_task},
-                               Row{"reverse(32,16)", reverse_task},
-                               Row{"hops(99,4)", hops_task}};
+constexpr std::array kTasks = {
+    Row{"copy(32,64)", copy_task, "copy(T,V)", "name the symbol at each of T places; V symbols"},
+    Row{"cycle(32,64)", cycle_task, "cycle(T,V,s)",
+        "name the symbol s places back, in a circle; s is 1 if left out"},
+    Row{"fetch(16,2,6)", fetch_task, "fetch(n,V,m)",
+        "look up the symbols at m of n places, all at once; V symbols"},
+    Row{"lookback(32,2,1 2 4 8 12 16)", lookback_task, "lookback(T,V,OFFSETS)",
+        "name the symbols so many places back, all at once"},
+    Row{"count(32,2,1 2 4 8 12 16)", count_task, "count(T,V,OFFSETS)",
+        "add up the symbols so many places back"},
+    Row{"recall(32,64,4)", recall_task, "recall(T,V,P)",
+        "remember P pairs of key and value, name the value of a key"},
+    Row{"sort(16,32)", sort_task, "sort(n,V)", "say n symbols again in ascending order"},
+    Row{"reverse(32,16)", reverse_task, "reverse(T,V)", "say T symbols again backwards"},
+    Row{"hops(99,4)", hops_task, "hops(T,V,K)",
+        "go back to this letter's last place, k times; k up to K, 16 if left out"}};
 
 std::string name_of(const std::string& specification) {
   return specification.substr(0, specification.find('('));
@@ -94,11 +103,11 @@ std::unique_ptr<Task> make_task(const std::string& specification, const TaskOpti
   return synthetic_task(std::move(definition), options);
 }
 
-std::vector<std::string> task_names() {
-  std::vector<std::string> names;
-  names.reserve(kTasks.size());
-  for (const Row& row : kTasks) names.push_back(row.example);
-  return names;
+std::vector<TaskForm> task_forms() {
+  std::vector<TaskForm> forms;
+  forms.reserve(kTasks.size());
+  for (const Row& row : kTasks) forms.push_back({row.form, row.example, row.meaning});
+  return forms;
 }
 
 }  // namespace headlight::task

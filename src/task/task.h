@@ -64,8 +64,8 @@ struct TaskOptions {
   // every seed), in another order in every epoch.
   int64_t samples = 0;
   // Every test input is replaced with this probability by another symbol of its kind (a separator
-  // has none); labels stay. The same corrupted set for all runs, and a larger probability replaces a
-  // superset.
+  // has none); labels stay. The same corrupted set for all runs, and a larger probability replaces
+  // a superset.
   double noise = 0;
 };
 
@@ -73,8 +73,13 @@ struct TaskOptions {
 // Error (usage) naming the argument and its range, or the nearest name.
 std::unique_ptr<Task> make_task(const std::string& specification, const TaskOptions& options = {});
 
-// One example of each, in the order in which they are best read.
-std::vector<std::string> task_names();
+// How a task is written, in the order in which they are best read.
+struct TaskForm {
+  std::string form;     // "fetch(n,V,m)"
+  std::string usual;    // "fetch(16,2,6)": what the name alone means
+  std::string meaning;  // of the task and its arguments
+};
+std::vector<TaskForm> task_forms();
 
 // A language model of text files: windows of `length` symbols, each to be followed by the next. The
 // last tenth of every file is held out. `vocabulary` 0: bytes; else that many byte-pair pieces,

@@ -109,7 +109,7 @@ std::string written_header(std::span<const NamedArray> tensors, const Metadata& 
     text = header.dump();
   } catch (const Json::exception& problem) {
     throw Error(ErrorKind::usage,
-                fmt::format("tensor names and metadata must be UTF-8: {}", problem.what()));
+                fmt::format("tensor names and metadata must be UTF-8: {}", json_problem(problem)));
   }
   text.resize(
       (kLengthBytes + text.size() + kAlignment - 1) / kAlignment * kAlignment - kLengthBytes, ' ');

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "headlight/error.h"
+#include "tensorfile/json_file.h"
 
 namespace headlight::tensorfile {
 namespace {
@@ -133,7 +134,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t&) override { unexpected("binary data"); }
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::json::exception& problem) override {
-    refuse(fmt::format("is not JSON at byte {} of the header: {}", position, problem.what()));
+    refuse(
+        fmt::format("is not JSON at byte {} of the header: {}", position, json_problem(problem)));
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "headlight/error.h"
+#include "tensorfile/json_file.h"
 #include "tensorfile/safetensors.h"
 
 namespace headlight::train {
@@ -71,11 +72,16 @@ bool load_training(const std::filesystem::path& path, const nlohmann::json& iden
     state = nlohmann::json::parse(file.metadata.at("state")).get<TrainingState>();
   } catch (const Error&) {
     throw;
-  } catch (const std::exception& problem) {
+  } catch (const nlohmann::json::exception& problem) {
     throw Error(ErrorKind::bad_input,
                 fmt::format("{}: not a training checkpoint of headlight ({}). Remove it to start "
                             "this run again",
-                            path.string(), problem.what()));
+                            path.string(), tensorfile::json_problem(problem)));
+  } catch (const std::out_of_range&) {
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: not a training checkpoint of headlight. Remove it to start this "
+                            "run again",
+                            path.string()));
   }
   moments.steps = state.step;
   for (size_t i = 0; i < parameters.size(); ++i) {

@@ -30,6 +30,12 @@ def test_a_small_study_writes_a_report_that_fits_its_schema(headlight, tmp_path)
         assert 0 <= run["test_accuracy"] <= 1
 
 
+def test_tables_and_sentences_in_a_pipe_fit_a_page(headlight):
+    out = headlight("study", "--task", "fetch(8,2,3)", *TINY).out
+    assert max(len(line) for line in out.splitlines()) <= 100
+    assert "not shown at this width" in out
+
+
 def test_every_head_count_has_the_same_number_of_parameters(headlight):
     report = headlight("study", "--task", "copy(8,8)", *TINY, "--heads", "1,2,4,8", "--seeds", "1",
                        "--json").json()
@@ -131,6 +137,13 @@ def test_each_head_count_can_take_its_best_rate(headlight):
 def test_text_of_the_user_becomes_a_language_model(headlight, tmp_path):
     (tmp_path / "t.txt").write_text("the cat sat on the mat and looked at the moon. " * 60)
     report = headlight("study", "--text", "t.txt", "--length", "16", *TINY, "--json").json()
+    assert report["settings"]["tasks"][0]["measure"] == "nats"
+    assert "nats" in report["verdict"]["text"] and "right" not in report["verdict"]["text"]
+    one, two = report["summary"]
+    compared = report["comparisons"][0]
+    assert compared["margin"] == 0.01
+    assert compared["difference"] == pytest.approx(two["loss_mean"] - one["loss_mean"], rel=1e-6)
+    assert one["loss_low"] <= one["loss_mean"] <= one["loss_high"]
     assert report["settings"]["tasks"][0]["symbols"] >= 256
     pieces = headlight("study", "--text", "t.txt", "--length", "16", "--vocabulary", "280", *TINY,
                        "--out", "pieces", "--json").json()

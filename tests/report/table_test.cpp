@@ -100,6 +100,22 @@ TEST(Terminal, ClippingNeverCutsALetterInTwo) {
   EXPECT_EQ(clipped("abc", 0), "");
 }
 
+TEST(Terminal, ProseIsBrokenBetweenWords) {
+  EXPECT_EQ(wrapped("one two three", 7), "one two\nthree");
+  EXPECT_EQ(wrapped("one two three", 6), "one\ntwo\nthree");
+  EXPECT_EQ(wrapped("漢字 漢字", 8), "漢字\n漢字") << "by columns, not by bytes";
+  EXPECT_EQ(wrapped("immeasurable", 5), "immeasurable") << "a word that fits nowhere stays whole";
+  EXPECT_EQ(wrapped("a b\nc d", 80), "a b\nc d");
+  EXPECT_EQ(wrapped("", 80), "");
+}
+
+TEST(Terminal, ControlBytesInAMessageAreSpelledOut) {
+  EXPECT_EQ(escaped("a\033[31mb\n\t\x7f"), "a\\x1b[31mb\\x0a\\x09\\x7f");
+  EXPECT_EQ(escaped("\xff\xc2\x9b"), "\\xff\\xc2\\x9b")
+      << "no UTF-8; a control letter of two bytes";
+  EXPECT_EQ(escaped("naïve 漢 –"), "naïve 漢 –");
+}
+
 TEST(Terminal, ColourNeedsATerminalAndNoRefusal) {
   EXPECT_TRUE(colour_allowed(true, nullptr, "xterm"));
   EXPECT_TRUE(colour_allowed(true, "", "xterm")) << "an empty NO_COLOR does not count";

@@ -29,7 +29,7 @@ const std::vector<std::string>& small_tasks() {
 
 TEST(Data, ABatchIsAFunctionOfSeedStepAndSize) {
   for (const int64_t samples : {0, 100}) {
-    for (const std::string& name : task_names()) {
+    for (const auto& [form, name, meaning] : task_forms()) {
       const auto task = make_task(name, {.samples = samples});
       const auto again = make_task(name, {.samples = samples});
       const Batch batch = task->train_batch(1, 7, 16);
@@ -43,7 +43,7 @@ TEST(Data, ABatchIsAFunctionOfSeedStepAndSize) {
 }
 
 TEST(Data, TheTestSetOfFewIsTheBeginningOfThatOfMany) {
-  for (const std::string& name : task_names()) {
+  for (const auto& [form, name, meaning] : task_forms()) {
     const auto task = make_task(name);
     const Batch few = task->test_set(10), many = task->test_set(30);
     EXPECT_TRUE(std::equal(few.inputs.begin(), few.inputs.end(), many.inputs.begin())) << name;
@@ -108,7 +108,7 @@ TEST(Data, EpochsMayEndInsideABatch) {
 }
 
 TEST(Noise, ReplacesInputsAtItsRateAndLeavesTheLabels) {
-  for (const std::string& name : task_names()) {
+  for (const auto& [form, name, meaning] : task_forms()) {
     const auto clean_task = make_task(name), noisy_task = make_task(name, {.noise = 0.3});
     const Batch clean = clean_task->test_set(400), noisy = noisy_task->test_set(400);
     // What can be replaced at all: not a separator, which is the only one of its kind.

@@ -20,11 +20,11 @@ std::string refusal(const std::string& specification) {
 }
 
 TEST(Specification, EveryTaskIsNamedByItsExampleAndByItsNameAlone) {
-  for (const std::string& name : task_names()) {
+  for (const auto& [form, name, meaning] : task_forms()) {
     EXPECT_EQ(make_task(name)->info().name, name);
     EXPECT_EQ(make_task(name.substr(0, name.find('(')))->info().name, name);
   }
-  EXPECT_EQ(task_names().size(), 9u);
+  EXPECT_EQ(task_forms().size(), 9u);
 }
 
 TEST(Specification, SpacesDoNotMatter) {
@@ -107,10 +107,10 @@ TEST(Specification, AnyTextIsATaskOrRefused) {
   std::mt19937_64 random(11);
   const std::string parts[] = {"copy", "hops", "fetch", "count", "sort", "recall", "(",  ")",   ",",
                                " ",    "-",    "1",     "2",     "16",   "64",     "\n", "\xff"};
-  const std::vector<std::string> names = task_names();
+  const std::vector<TaskForm> forms = task_forms();
   int made = 0;
   for (int round = 0; round < 3000; ++round) {
-    std::string text = random() % 2 ? names[random() % names.size()] : "";
+    std::string text = random() % 2 ? forms[random() % forms.size()].usual : "";
     for (size_t edits = random() % 6; edits > 0; --edits) {
       text.insert(random() % (text.size() + 1), parts[random() % std::size(parts)]);
       if (random() % 2) text.erase(random() % text.size(), random() % 4);

@@ -125,6 +125,8 @@ TEST(JsonFile, TroubleIsNamedWithItsPlace) {
   };
   EXPECT_EQ(read_json_file(folder.file("b.json", R"({"a":[1,{"a":2}],"b":{"a":3}})"))["b"]["a"], 3);
   EXPECT_THAT(refusal("{\"a\": 1,\n]"), AllOf(HasSubstr("a.json"), HasSubstr("line 2")));
+  EXPECT_THAT(refusal("{\"a\": 1,\n]"), ::testing::Not(HasSubstr("json.exception")));
+  EXPECT_THAT(refusal("{\"a\": [1"), HasSubstr("column 9: unexpected end of input"));
   EXPECT_THAT(refusal(""), HasSubstr("is not JSON"));
   EXPECT_THAT(refusal("\xff"), HasSubstr("is not JSON"));
   EXPECT_THAT(refusal(std::string("{}\0{", 4)), HasSubstr("byte 2 is 0"));
