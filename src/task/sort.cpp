@@ -36,29 +36,15 @@ double best_guess(int64_t n, int64_t symbols) {
 Definition sort_task(Arguments& arguments) {
   const int64_t count = arguments.number("n, how many to sort,", 1, 1024);
   const int64_t symbols = arguments.number("V, the number of symbols,", 2, 1024);
-  Definition task;
+  Definition task =
+      say_again(count, symbols, [](std::span<int64_t> said) { std::ranges::sort(said); });
   task.info.name = fmt::format("sort({},{})", count, symbols);
   task.info.about =
       fmt::format("Say {} symbols again in ascending order; {} symbols.", count, symbols);
   task.info.note = "The recommended steps leave it unfinished: compare, do not expect 100 %.";
-  task.info.length = 2 * count;
-  task.info.symbols = symbols + 1;
-  task.info.classes = symbols;
   task.info.chance = best_guess(count, symbols);
   task.info.recommended_steps = stretched_steps(
       600, std::max(static_cast<double>(count) / 16, static_cast<double>(symbols) / 32), 25);
-  task.space = fmt::format("{}^{}", symbols, count);
-  task.log2_space = static_cast<double>(count) * std::log2(static_cast<double>(symbols));
-  task.kinds = {0, symbols};
-  task.show = [=](int64_t symbol) {
-    return symbol == symbols ? std::string("|") : symbol_text(symbol, symbols);
-  };
-  task.draw = [=](Random& random, std::span<int64_t> inputs, std::span<int64_t> labels) {
-    for (int64_t i = 0; i < count; ++i) labels[count + i] = inputs[i] = random.index(symbols);
-    std::ranges::sort(labels.subspan(static_cast<size_t>(count)));
-    inputs[count] = symbols;
-    for (int64_t i = 1; i < count; ++i) inputs[count + i] = labels[count + i - 1];
-  };
   return task;
 }
 

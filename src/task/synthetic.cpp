@@ -141,6 +141,28 @@ std::string symbol_text(int64_t symbol, int64_t symbols) {
   return symbols <= 26 ? std::string(1, static_cast<char>('a' + symbol)) : std::to_string(symbol);
 }
 
+Definition say_again(int64_t count, int64_t symbols,
+                     std::function<void(std::span<int64_t>)> order) {
+  Definition task;
+  task.info.length = 2 * count;
+  task.info.symbols = symbols + 1;
+  task.info.classes = symbols;
+  task.space = fmt::format("{}^{}", symbols, count);
+  task.log2_space = static_cast<double>(count) * std::log2(static_cast<double>(symbols));
+  task.kinds = {0, symbols};
+  task.show = [=](int64_t symbol) {
+    return symbol == symbols ? std::string("|") : symbol_text(symbol, symbols);
+  };
+  task.draw = [=](Random& random, std::span<int64_t> inputs, std::span<int64_t> labels) {
+    const std::span<int64_t> said = labels.subspan(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) said[i] = inputs[i] = random.index(symbols);
+    order(said);
+    inputs[count] = symbols;
+    for (int64_t i = 1; i < count; ++i) inputs[count + i] = said[i - 1];
+  };
+  return task;
+}
+
 int64_t class_count(int64_t base, int64_t exponent, const Arguments& arguments) {
   constexpr int64_t kMost = 65536;
   int64_t count = 1;
