@@ -3,6 +3,7 @@
 import { build } from 'esbuild';
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { deflateSync } from 'node:zlib';
 
 export const PLACEHOLDER = '__HEADLIGHT_REPORT__';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -23,11 +24,10 @@ export async function studyTemplate() {
       script.outputFiles[0].text.trim().replaceAll('</script', '<\\/script'));
 }
 
-// What src/report/page.cpp does: JSON that cannot end the script element it stands in.
+// What src/report/page.cpp does: compressed JSON as text.
 export function fill(template, report) {
-  const json = JSON.stringify(report).replaceAll('<', '\\u003c')
-    .replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
-  return template.replace(PLACEHOLDER, () => json);
+  const packed = deflateSync(JSON.stringify(report)).toString('base64');
+  return template.replace(PLACEHOLDER, () => packed);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -1,8 +1,13 @@
 #include "report/page.h"
 
+#include <zlib.h>
+
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "headlight/error.h"
+#include "tensorfile/base64.h"
 
 extern "C" {
 extern const char headlight_study_page_start[];
@@ -14,22 +19,14 @@ namespace {
 
 constexpr std::string_view kPlaceholder = "__HEADLIGHT_REPORT__";
 
-// JSON that may stand inside a script element: "<" could begin "</script" or "<!--", and the two
-// line separators were no part of a JavaScript string before 2019. All three occur only in strings.
-std::string for_script(const std::string& json) {
-  std::string text;
-  text.reserve(json.size() + json.size() / 64);
-  for (size_t at = 0; at < json.size(); ++at) {
-    if (json[at] == '<') {
-      text += "\\u003c";
-    } else if (json.compare(at, 3, "\u2028") == 0 || json.compare(at, 3, "\u2029") == 0) {
-      text += json[at + 2] == '\xA8' ? "\\u2028" : "\\u2029";
-      at += 2;
-    } else {
-      text += json[at];
-    }
-  }
-  return text;
+// Compressed, as text that may stand in a script element: the numbers of a hundred runs are long.
+std::string packed(const std::string& json) {
+  uLongf size = compressBound(uLong(json.size()));
+  std::vector<uint8_t> bytes(size);
+  const auto* text = reinterpret_cast<const Bytef*>(json.data());
+  if (compress2(bytes.data(), &size, text, uLong(json.size()), Z_BEST_COMPRESSION) != Z_OK)
+    throw Error(ErrorKind::no_resources, "not enough memory to compress the report");
+  return tensorfile::base64({bytes.data(), size});
 }
 
 }  // namespace
@@ -44,7 +41,7 @@ std::string study_page(const nlohmann::ordered_json& report) {
   const std::string json =
       report.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   std::string text(page.substr(0, place));
-  text += for_script(json);
+  text += packed(json);
   text += page.substr(place + kPlaceholder.size());
   return text;
 }

@@ -6,9 +6,9 @@
 
 namespace headlight::report {
 
-// A complete page, UTF-8, that shows `report` (schema headlight.study/1) and loads nothing. No
-// string in the report can end the script element that it stands in; bytes that are no UTF-8
-// become U+FFFD.
+// A complete page, UTF-8, that shows `report` (schema headlight.study/1) and loads nothing. The
+// report stands in it whole, compressed (zlib, base64): a third of its size, and nothing in it can
+// end the element that it stands in. Bytes that are no UTF-8 become U+FFFD.
 std::string study_page(const nlohmann::ordered_json& report);
 
 }  // namespace headlight::report

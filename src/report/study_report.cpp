@@ -11,11 +11,7 @@ namespace headlight::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <typename T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
+using study::or_null;
 
 // A number of a layer's combined graph: its mean over sequences, or the median where some are
 // infinite. Empty if undefined.
@@ -90,6 +86,8 @@ Json summary_of(const study::Settings& settings, const study::Cell& cell) {
               {"accuracy_high", cell.accuracy_high},
               {"accuracy_sd", or_null(cell.accuracy_sd)},
               {"loss_mean", cell.loss_mean},
+              {"loss_low", or_null(cell.loss_low)},
+              {"loss_high", or_null(cell.loss_high)},
               {"steps_to_target_mean", or_null(cell.steps_to_target_mean)},
               {"reached", cell.reached},
               {"of", cell.runs.size()},
@@ -115,6 +113,7 @@ Json task_json(const study::TaskPlan& plan, const study::Material& material) {
           {"chance", info.chance},
           {"ceiling", info.accuracy_ceiling},
           {"space", info.space},
+          {"measure", study::judged_by_loss(plan) ? "nats" : "accuracy"},
           {"test_samples", material.test.size}};
 }
 
@@ -204,17 +203,18 @@ nlohmann::ordered_json study_report(const StudyReportInputs& in) {
     report["runs"].push_back(run_json(in.settings, run));
   report["comparisons"] = Json::array();
   for (const study::Comparison& c : in.decision.comparisons)
-    report["comparisons"].push_back({{"task", in.settings.tasks[c.task].name},
-                                     {"heads", c.heads},
-                                     {"against", c.against},
-                                     {"difference", c.difference},
-                                     {"low", c.low},
-                                     {"high", c.high},
-                                     {"p", c.p},
-                                     {"p_holm", or_null(c.p_holm)},
-                                     {"margin", in.settings.margin},
-                                     {"verdict", c.verdict},
-                                     {"more_seeds", or_null(c.more_seeds)}});
+    report["comparisons"].push_back(
+        {{"task", in.settings.tasks[c.task].name},
+         {"heads", c.heads},
+         {"against", c.against},
+         {"difference", c.difference},
+         {"low", c.low},
+         {"high", c.high},
+         {"p", c.p},
+         {"p_holm", or_null(c.p_holm)},
+         {"margin", study::margin_of(in.settings, in.settings.tasks[c.task])},
+         {"verdict", c.verdict},
+         {"more_seeds", or_null(c.more_seeds)}});
   report["summary"] = Json::array();
   for (const study::Cell& cell : in.decision.cells)
     report["summary"].push_back(summary_of(in.settings, cell));

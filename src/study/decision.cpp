@@ -18,10 +18,17 @@ constexpr uint64_t kBootstrapSeed = 2025;
 
 using ItemsBySeed = std::vector<std::vector<double>>;
 
-ItemsBySeed items_of(const Cell& cell) {
-  ItemsBySeed items;
-  for (const FinishedRun* run : cell.runs) items.push_back(run->result.items);
-  return items;
+using Items = std::vector<double> RunResult::*;
+
+// What a task is judged by.
+Items items_of(const TaskPlan& plan) {
+  return judged_by_loss(plan) ? &RunResult::item_losses : &RunResult::items;
+}
+
+heads::Interval interval_of(const Settings& settings, const Cell& cell, Items items) {
+  ItemsBySeed by_seed;
+  for (const FinishedRun* run : cell.runs) by_seed.push_back(run->result.*items);
+  return heads::two_level_bootstrap(by_seed, settings.replicates, kBootstrapSeed);
 }
 
 double mean_of(const std::vector<double>& values) {
@@ -50,10 +57,13 @@ void summarise(const Settings& settings, Cell& cell) {
       squares += (a - cell.accuracy_mean) * (a - cell.accuracy_mean);
     cell.accuracy_sd = std::sqrt(squares / double(accuracies.size() - 1));
   }
-  const heads::Interval interval =
-      heads::two_level_bootstrap(items_of(cell), settings.replicates, kBootstrapSeed);
+  const heads::Interval interval = interval_of(settings, cell, &RunResult::items);
   cell.accuracy_low = interval.low;
   cell.accuracy_high = interval.high;
+  if (!judged_by_loss(settings.tasks[cell.task])) return;
+  const heads::Interval losses_interval = interval_of(settings, cell, &RunResult::item_losses);
+  cell.loss_low = losses_interval.low;
+  cell.loss_high = losses_interval.high;
 }
 
 // Of several rates of one head count, the runs of the one with the lowest mean validation loss.
@@ -94,21 +104,22 @@ std::vector<Cell> cells_of(const Settings& settings, const std::vector<FinishedR
 }
 
 // Differences between runs of the same seed on the same test sequence. Empty if no seed has both.
-ItemsBySeed differences(const Cell& cell, const Cell& against) {
+ItemsBySeed differences(const Cell& cell, const Cell& against, Items of) {
   ItemsBySeed all;
   for (const FinishedRun* run : cell.runs)
     for (const FinishedRun* other : against.runs) {
       if (run->key.seed != other->key.seed) continue;
-      std::vector<double> items(run->result.items.size());
-      std::transform(run->result.items.begin(), run->result.items.end(),
-                     other->result.items.begin(), items.begin(), std::minus<>());
+      const std::vector<double>&here = run->result.*of, &there = other->result.*of;
+      std::vector<double> items(here.size());
+      std::transform(here.begin(), here.end(), there.begin(), items.begin(), std::minus<>());
       all.push_back(std::move(items));
     }
   return all;
 }
 
 std::optional<Comparison> compare(const Settings& settings, const Cell& cell, const Cell& against) {
-  const ItemsBySeed items = differences(cell, against);
+  const TaskPlan& plan = settings.tasks[cell.task];
+  const ItemsBySeed items = differences(cell, against, items_of(plan));
   if (items.empty()) return std::nullopt;
   const heads::Interval interval =
       heads::two_level_bootstrap(items, settings.replicates, kBootstrapSeed);
@@ -117,7 +128,10 @@ std::optional<Comparison> compare(const Settings& settings, const Cell& cell, co
   c.low = interval.low;
   c.high = interval.high;
   c.p = interval.p;
-  c.verdict = heads::verdict(interval.low, interval.high, settings.margin);
+  const double margin = margin_of(settings, plan);
+  // Of losses, less is better.
+  c.verdict = judged_by_loss(plan) ? heads::verdict(-interval.high, -interval.low, margin)
+                                   : heads::verdict(interval.low, interval.high, margin);
   if (c.verdict == "not decided") c.more_seeds = heads::seeds_to_halve(int64_t(items.size()));
   return c;
 }
@@ -141,18 +155,43 @@ std::string list_text(const std::vector<int64_t>& heads) {
   return fmt::format("{} and {} heads", fmt::join(first, ", "), heads.back());
 }
 
+// How results of one task are said: as accuracy in points, or as loss in nats.
+struct Words {
+  bool loss = false;
+
+  // "98.1 % right", "a test loss of 1.234 nats"
+  std::string result(const Cell& cell) const {
+    return loss ? fmt::format("a test loss of {:.3f} nats", cell.loss_mean)
+                : percent(cell.accuracy_mean) + " right";
+  }
+  std::string amount(double value) const {
+    return loss ? fmt::format("{:.3f}", value) : points(value);
+  }
+  std::string unit() const { return loss ? "nats" : "points"; }
+  std::string interval(const Cell& cell) const {
+    return loss ? fmt::format("{} to {}", amount(*cell.loss_low), amount(*cell.loss_high))
+                : fmt::format("{} to {}", amount(cell.accuracy_low), amount(cell.accuracy_high));
+  }
+  // How far behind, smallest and largest: a loss that is higher, an accuracy that is lower.
+  std::string behind(const Comparison& c) const {
+    return amount(loss ? c.difference : -c.difference);
+  }
+  std::string least(const Comparison& c) const { return amount(loss ? c.low : -c.high); }
+  std::string most(const Comparison& c) const { return amount(loss ? c.high : -c.low); }
+};
+
 std::string sentence(const Settings& settings, size_t task, const std::vector<const Cell*>& cells,
                      const std::vector<Comparison>& with_best, const Cell* best) {
   const TaskPlan& plan = settings.tasks[task];
   if (cells.empty()) return "No run of this task is done yet.";
+  const Words words{.loss = judged_by_loss(plan)};
   const std::string after = fmt::format("After {} steps", plan.steps);
   if (cells.size() == 1)
-    return fmt::format("{} {} {} {} right (95 % interval {} to {}).", after,
-                       heads_text(best->heads), best->heads == 1 ? "gets" : "get",
-                       percent(best->accuracy_mean), points(best->accuracy_low),
-                       points(best->accuracy_high));
+    return fmt::format("{} {} {} {} (95 % interval {}).", after, heads_text(best->heads),
+                       best->heads == 1 ? "gets" : "get", words.result(*best),
+                       words.interval(*best));
 
-  std::vector<int64_t> equal, undecided;
+  std::vector<int64_t> equal;
   std::vector<const Comparison*> worse, open;
   for (const Comparison& c : with_best) {
     if (c.verdict == "worse")
@@ -164,17 +203,17 @@ std::string sentence(const Settings& settings, size_t task, const std::vector<co
   }
   if (worse.empty() && open.empty())
     return fmt::format(
-        "{} the number of heads makes no difference: {} to {} heads all get {} "
-        "right, within {} points of one another.",
-        after, cells.front()->heads, cells.back()->heads, percent(best->accuracy_mean),
-        points(settings.margin));
+        "{} the number of heads makes no difference: {} to {} heads all get {}, within {} {} of "
+        "one another.",
+        after, cells.front()->heads, cells.back()->heads, words.result(*best),
+        words.amount(margin_of(settings, plan)), words.unit());
 
   int64_t enough = best->heads;
   for (const int64_t heads : equal) enough = std::min(enough, heads);
   const Cell* enough_cell =
       *std::find_if(cells.begin(), cells.end(), [&](const Cell* c) { return c->heads == enough; });
-  std::string text = fmt::format("{} {} {} enough ({} right)", after, heads_text(enough),
-                                 enough == 1 ? "is" : "are", percent(enough_cell->accuracy_mean));
+  std::string text = fmt::format("{} {} {} enough ({})", after, heads_text(enough),
+                                 enough == 1 ? "is" : "are", words.result(*enough_cell));
   std::vector<int64_t> others;
   for (const int64_t heads : equal)
     if (heads != enough) others.push_back(heads);
@@ -184,15 +223,15 @@ std::string sentence(const Settings& settings, size_t task, const std::vector<co
     text += fmt::format("; {} {} no difference", list_text(others),
                         others.size() == 1 && others[0] == 1 ? "makes" : "make");
   for (const Comparison* c : worse)
-    text += fmt::format("; {} {} worse by {} points (95 % interval {} to {})", heads_text(c->heads),
-                        c->heads == 1 ? "is" : "are", points(-c->difference), points(-c->high),
-                        points(-c->low));
+    text += fmt::format("; {} {} worse by {} {} (95 % interval {} to {})", heads_text(c->heads),
+                        c->heads == 1 ? "is" : "are", words.behind(*c), words.unit(),
+                        words.least(*c), words.most(*c));
   for (const Comparison* c : open)
     text += fmt::format(
-        "{}{} ({} points behind, {} to {})",
+        "{}{} ({} {} behind, {} to {})",
         c == open.front() ? fmt::format("; {} seeds cannot decide about ", settings.seeds)
                           : " and ",
-        heads_text(c->heads), points(-c->difference), points(-c->high), points(-c->low));
+        heads_text(c->heads), words.behind(*c), words.unit(), words.least(*c), words.most(*c));
   return text + ".";
 }
 
@@ -207,7 +246,9 @@ Decision decide(const Settings& settings, const std::vector<FinishedRun>& runs) 
       if (cell.task == t) cells.push_back(&cell);
     const Cell* best = nullptr;
     for (const Cell* cell : cells)
-      if (!best || cell->accuracy_mean > best->accuracy_mean) best = cell;
+      if (!best || (judged_by_loss(settings.tasks[t]) ? cell->loss_mean < best->loss_mean
+                                                      : cell->accuracy_mean > best->accuracy_mean))
+        best = cell;
 
     // Every count with the fewest heads, Holm-corrected, …
     std::vector<Comparison> with_fewest, with_best;

@@ -19,12 +19,14 @@ struct Cell {
   double accuracy_low = 0, accuracy_high = 0;  // 95 % interval over seeds and items
   std::optional<double> accuracy_sd;           // over seeds
   double loss_mean = 0;
+  std::optional<double> loss_low, loss_high;   // the same interval, where the loss is what counts
   int64_t reached = 0;                         // seeds that reached the target accuracy
   std::optional<double> steps_to_target_mean;  // of those
   double milliseconds_per_step = 0;
 };
 
-// Accuracy at `heads` minus accuracy at `against`, paired by seed and by test sequence.
+// Accuracy at `heads` minus accuracy at `against`, paired by seed and by test sequence; for tasks
+// that are judged by it, their loss in nats, where less is better.
 struct Comparison {
   size_t task = 0;
   int64_t heads = 0, against = 0;

@@ -8,6 +8,7 @@
 
 #include "heads/analysis.h"
 #include "heads/analysis_json.h"
+#include "tensorfile/base64.h"
 #include "train/evaluate.h"
 
 namespace headlight::study {
@@ -86,32 +87,16 @@ void drop_numbers_per_key(nlohmann::ordered_json& structure) {
   structure.erase("received_per_visible");
 }
 
-// Seven significant digits: what float32 attention holds, at half the size.
+// Six significant digits: float32 attention holds one more, at twice the size.
 void shorten(nlohmann::ordered_json& json) {
   if (json.is_structured()) {
     for (auto& part : json) shorten(part);
   } else if (json.is_number_float()) {
     const double value = json.get<double>();
     if (value == 0) return;
-    const double unit = std::pow(10.0, 6 - std::floor(std::log10(std::abs(value))));
+    const double unit = std::pow(10.0, 5 - std::floor(std::log10(std::abs(value))));
     if (std::isfinite(unit)) json = std::round(value * unit) / unit;
   }
-}
-
-std::string base64(const std::vector<uint8_t>& bytes) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t left = bytes.size() - i;
-    const uint32_t three = uint32_t(bytes[i]) << 16 | (left > 1 ? uint32_t(bytes[i + 1]) << 8 : 0) |
-                           (left > 2 ? uint32_t(bytes[i + 2]) : 0);
-    text += kDigits[three >> 18];
-    text += kDigits[three >> 12 & 63];
-    text += left > 1 ? kDigits[three >> 6 & 63] : '=';
-    text += left > 2 ? kDigits[three & 63] : '=';
-  }
-  return text;
 }
 
 }  // namespace
@@ -164,7 +149,7 @@ nlohmann::ordered_json attention_maps(const model::Transformer& transformer, con
     nlohmann::ordered_json pictures = nlohmann::ordered_json::array();
     for (int64_t head = 0; head < heads; ++head) {
       const uint8_t* data = bytes[head].const_data_ptr<uint8_t>();
-      pictures.push_back(base64({data, data + rows * columns}));
+      pictures.push_back(tensorfile::base64({data, size_t(rows * columns)}));
     }
     nlohmann::ordered_json tokens = nlohmann::ordered_json::array();
     if (layer.stack != "cross" && queries <= kLargest)

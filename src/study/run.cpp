@@ -30,11 +30,6 @@ task::Batch part(const task::Batch& all, int64_t first, int64_t last) {
   return some;
 }
 
-template <typename T>
-nlohmann::ordered_json or_null(const std::optional<T>& value) {
-  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
-}
-
 void write_result(const RunResult& r, const std::filesystem::path& run_folder) {
   const nlohmann::ordered_json json = {{"parameters", r.parameters},
                                        {"steps", r.steps},
@@ -43,6 +38,7 @@ void write_result(const RunResult& r, const std::filesystem::path& run_folder) {
                                        {"test_loss", r.test_loss},
                                        {"test_accuracy", r.test_accuracy},
                                        {"items", r.items},
+                                       {"item_losses", r.item_losses},
                                        {"steps_to_target", or_null(r.steps_to_target)},
                                        {"validation_loss", r.validation_loss},
                                        {"layers", r.layers},
@@ -121,6 +117,7 @@ std::optional<RunResult> read_result(const std::filesystem::path& run_folder) {
     json.at("test_loss").get_to(r.test_loss);
     json.at("test_accuracy").get_to(r.test_accuracy);
     json.at("items").get_to(r.items);
+    r.item_losses = json.value("item_losses", std::vector<double>());
     if (!json.at("steps_to_target").is_null())
       r.steps_to_target = json.at("steps_to_target").get<int64_t>();
     json.at("validation_loss").get_to(r.validation_loss);
@@ -155,6 +152,7 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
   result.test_loss = trained.test.loss;
   result.test_accuracy = trained.test.accuracy;
   result.items = trained.test.items;
+  if (judged_by_loss(task_plan)) result.item_losses = trained.test.item_losses;
   result.steps_to_target = trained.steps_to_target;
   if (const text::Vocabulary* words = material.task->vocabulary(); words && !words->is_bytes())
     words->save(run_folder / "vocabulary.model");

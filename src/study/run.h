@@ -13,6 +13,12 @@
 
 namespace headlight::study {
 
+// What may be missing is null in JSON.
+template <typename T>
+nlohmann::ordered_json or_null(const std::optional<T>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+}
+
 struct RunKey {
   size_t task = 0;  // index into Settings::tasks
   int64_t heads = 1;
@@ -44,7 +50,8 @@ struct RunResult {
   double seconds = 0;               // training steps alone
   std::vector<train::Point> curve;  // measured on the test set
   double test_loss = 0, test_accuracy = 0;
-  std::vector<double> items;  // accuracy of each test sequence
+  std::vector<double> items;        // accuracy of each test sequence
+  std::vector<double> item_losses;  // its loss, for tasks that are judged by it
   std::optional<int64_t> steps_to_target;
   double validation_loss = 0;               // with several rates
   nlohmann::ordered_json layers;            // heads of every layer: metrics.md A, B, C, E

@@ -69,6 +69,13 @@ std::vector<TaskPlan> default_tasks() {
           {.name = "recall(32,64,4)"}};
 }
 
+bool judged_by_loss(const TaskPlan& plan) { return plan.name == "text"; }
+
+double margin_of(const Settings& settings, const TaskPlan& plan) {
+  constexpr double kMarginInNats = 0.01;
+  return judged_by_loss(plan) ? kMarginInNats : settings.margin;
+}
+
 Tasks make_tasks(const Settings& settings) {
   Tasks tasks;
   for (const TaskPlan& plan : settings.tasks) tasks.push_back(make_task(settings, plan));

@@ -74,6 +74,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, tasks, data, heads, seeds, first_se
                                    training, rates, samples, test_samples, noise,
                                    analysis_sequences, margin, replicates)
 
+// The user's own text is judged by its loss: how likely the right symbol was says more than
+// whether it was the likeliest. Everything else is judged by accuracy.
+bool judged_by_loss(const TaskPlan& plan);
+// The difference that matters: Settings::margin, or 0.01 nats where the loss is what counts.
+double margin_of(const Settings& settings, const TaskPlan& plan);
+
 // The four-minute study: a task that does not care about heads, one where a single head is much
 // slower, and three where many heads are.
 std::vector<TaskPlan> default_tasks();

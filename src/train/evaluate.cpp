@@ -53,8 +53,9 @@ Evaluation evaluate(const model::Transformer& transformer, const task::Batch& he
       nats += part_nats[i];
       right += double(part_right[i]);
       scored += double(part_scored[i]);
-      if (part_scored[i] > 0)
-        result.items.push_back(double(part_right[i]) / double(part_scored[i]));
+      if (part_scored[i] == 0) continue;
+      result.items.push_back(double(part_right[i]) / double(part_scored[i]));
+      result.item_losses.push_back(part_nats[i] / double(part_scored[i]));
     }
   }
   if (scored > 0) {

@@ -16,9 +16,11 @@ at::Tensor labels_of(const task::Batch& batch);
 model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last);
 
 struct Evaluation {
-  double loss = 0;            // nats, mean over scored positions
-  double accuracy = 0;        // share of scored positions whose best class is the label
-  std::vector<double> items;  // accuracy of each sequence that has a scored position
+  double loss = 0;      // nats, mean over scored positions
+  double accuracy = 0;  // share of scored positions whose best class is the label
+  // Of each sequence that has a scored position:
+  std::vector<double> items;        // accuracy
+  std::vector<double> item_losses;  // nats, mean over its scored positions
 };
 
 Evaluation evaluate(const model::Transformer& transformer, const task::Batch& held_out);

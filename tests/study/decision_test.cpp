@@ -70,6 +70,27 @@ TEST_F(Decision, DifferencesArePairedBySeed) {
   EXPECT_NEAR(decision.comparisons.at(0).difference, 0.001, 1e-12);
 }
 
+TEST_F(Decision, TextIsJudgedByItsLoss) {
+  settings_.tasks[0].name = "text";
+  const auto with_loss = [&](int64_t heads, double loss, double accuracy) {
+    add(heads, std::vector(5, accuracy));
+    for (auto run = runs_.end() - 5; run != runs_.end(); ++run) {
+      run->result.test_loss = loss;
+      run->result.item_losses.assign(20, loss);
+    }
+  };
+  with_loss(1, 1.5, 0.6);  // the most often right, but the least sure
+  with_loss(4, 1.2, 0.5);
+  with_loss(16, 1.205, 0.4);
+  EXPECT_EQ(sentence(),
+            "After 100 steps 4 heads are enough (a test loss of 1.200 nats); 16 heads make no "
+            "difference; 1 head is worse by 0.300 nats (95 % interval 0.300 to 0.300).");
+  const study::Decision decision = decide(settings_, runs_);
+  EXPECT_NEAR(decision.comparisons.at(0).difference, -0.3, 1e-12) << "4 against 1, in nats";
+  EXPECT_EQ(decision.comparisons.at(0).verdict, "better");
+  EXPECT_NEAR(decision.cells.at(1).loss_low.value(), 1.2, 1e-12);
+}
+
 TEST_F(Decision, OfSeveralRatesTheLowestValidationLossIsKept) {
   add(1, {0.9, 0.9}, 0.1, 2.0);
   add(1, {0.5, 0.5}, 0.2, 1.0);

@@ -51,6 +51,7 @@ export async function visit(browser, url, { width = 1280, dark = false, wait = t
 
 // Pictures are drawn when their frame has got a size.
 export function drawn(page) {
-  return page.waitForFunction(() => [...document.querySelectorAll('figure .stage')]
+  return page.waitForFunction(() => document.getElementById('page').hasChildNodes() &&
+    [...document.querySelectorAll('figure .stage')]
     .every((stage) => stage.querySelector('svg')));
 }

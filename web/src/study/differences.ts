@@ -19,7 +19,7 @@ export function differences(report: Report, task: Task): HTMLElement | null {
     row.against === fewest && [row.difference, row.low, row.high].every((x) => finite(x) !== null));
   if (rows.length === 0) return null;
   const loss = byLoss(task);
-  const margin = report.settings.margin ?? 0;
+  const margin = rows[0]?.margin ?? report.settings.margin ?? 0;
   const unit = loss ? 'nats' : 'points of accuracy';
   return figure({
     subject: task.name,

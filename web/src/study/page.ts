@@ -63,12 +63,12 @@ function page(report: Report): HTMLElement[] {
 
 const root = document.getElementById('page') as HTMLElement;
 apply();
-try {
-  root.append(...page(readReport()));
+readReport().then((report) => {
+  root.append(...page(report));
   const at = address.read('at');
   if (at) requestAnimationFrame(() => go(at));
-} catch (error) {
+}).catch((error) => {
   root.append(h('p', { class: 'broken', role: 'alert' },
                 `This report cannot be shown. ${String(error)}`));
   throw error;
-}
+});

@@ -3,8 +3,16 @@
 import type { Num } from '../shared/number';
 import type { Layer, Maps, Numbers, Report, Run } from './report';
 
-export function readReport(): Report {
-  const report = JSON.parse(document.getElementById('report')?.textContent ?? '') as Report;
+// report.json as it stands in the page: compressed (zlib) and in base64.
+export async function reportText(): Promise<string> {
+  const packed = atob(document.getElementById('report')?.textContent ?? '');
+  const json = new Blob([Uint8Array.from(packed, (letter) => letter.charCodeAt(0))]).stream()
+    .pipeThrough(new DecompressionStream('deflate'));
+  return new Response(json).text();
+}
+
+export async function readReport(): Promise<Report> {
+  const report = JSON.parse(await reportText()) as Report;
   if (!report.schema?.startsWith('headlight.study/')) {
     throw new Error('This page shows reports of headlight study, and the data in it is ' +
       'something else.');

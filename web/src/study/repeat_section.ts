@@ -3,6 +3,7 @@
 import { h } from '../shared/dom';
 import { saveText } from '../shared/save';
 import { signs } from '../shared/number';
+import { reportText } from './read';
 import type { Report } from './report';
 
 export function notesSection(report: Report): HTMLElement | null {
@@ -20,9 +21,8 @@ export function repeatSection(report: Report): HTMLElement {
     h('div', { class: 'settings' },
       list('Settings', settings), list('Made with', report.made),
       ...tasks.map((task) => list(task.name, { ...task, name: null, about: null, note: null }))),
-    h('p', {}, h('button', { type: 'button', onclick: () =>
-      saveText('report.json', 'application/json',
-               document.getElementById('report')?.textContent ?? '') },
+    h('p', {}, h('button', { type: 'button', onclick: async () =>
+      saveText('report.json', 'application/json', await reportText()) },
       'Save report.json'), ' The data of this page, every run and every head included.'));
 }
 

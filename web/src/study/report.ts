@@ -94,6 +94,7 @@ export interface Comparison {
   difference: Num;
   low: Num;
   high: Num;
+  margin?: number;
   p?: Num;
   p_holm?: Num;
   verdict: string;
