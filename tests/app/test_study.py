@@ -61,6 +61,9 @@ def test_a_killed_study_resumes_to_the_same_numbers(headlight, tmp_path):
     for _ in range(3):
         process = subprocess.Popen([PROGRAM, *arguments, "--out", "killed", "--quiet"], cwd=tmp_path,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (tmp_path / "killed" / "study.json").exists():  # starting takes its time
+            assert process.poll() is None
+            time.sleep(0.01)
         time.sleep(moments.uniform(0.2, 1.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
