@@ -28,12 +28,12 @@ void run_forward(const KernelTable& kernels, const AttentionForward<T>& call,
       auto* memory =
           static_cast<T*>(workspace(Workspace::task, static_cast<std::size_t>(workspace_bytes)));
       const AttentionShape& s = problem.shape;
-      // Under a causal mask the last queries have the most to do: they start first.
-      const int64_t blocks = schedule.tasks / schedule.query_groups;
-      const int64_t group = schedule.query_groups - 1 - task / blocks;
+      // The parts of a head follow each other, so that its keys are still near; under a causal mask
+      // the last queries have the most to do and start first.
+      const int64_t group = schedule.query_groups - 1 - task % schedule.query_groups;
       const Span queries{group * schedule.queries_per_task,
                          std::min((group + 1) * schedule.queries_per_task, s.queries)};
-      const int64_t first = task % blocks * schedule.heads_per_task;
+      const int64_t first = task / schedule.query_groups * schedule.heads_per_task;
       const int64_t last = std::min(first + schedule.heads_per_task, s.batch * s.heads);
       for (int64_t head = first; head < last; ++head) {
         kernels.forward(problem, head / s.heads, head % s.heads, queries, memory);

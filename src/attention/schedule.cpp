@@ -30,8 +30,10 @@ ForwardSchedule forward_schedule(const AttentionShape& s, bool causal, int64_t t
                                                 std::max<int64_t>(1, heads));
     result.queries_per_task = s.queries;
   } else {
+    // Large parts read the keys less often; small ones keep many threads busy with few heads.
     const int64_t tiles = divide_up(s.queries, tile);
-    const int64_t groups = std::min(tiles, static_cast<int64_t>(cost / kTaskOperations));
+    const int64_t few = std::max(divide_up(s.queries, 256), divide_up(64, heads));
+    const int64_t groups = std::min({tiles, few, static_cast<int64_t>(cost / kTaskOperations)});
     result.queries_per_task = divide_up(tiles, std::max<int64_t>(1, groups)) * tile;
     result.query_groups = divide_up(s.queries, result.queries_per_task);
   }
