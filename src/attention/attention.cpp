@@ -6,8 +6,8 @@
 namespace headlight {
 
 template <typename T>
-void attention_forward(const AttentionForward<T>& call,
-                       const AttentionOptions<Compute<T>>& options, const Parallel& parallel) {
+void attention_forward(const AttentionForward<T>& call, const AttentionOptions<Compute<T>>& options,
+                       const Parallel& parallel) {
   attention::run_forward(attention::chosen_kernels(), call, options, parallel);
 }
 
@@ -19,11 +19,19 @@ void attention_backward(const AttentionBackward<T>& call,
 
 template void attention_forward(const AttentionForward<float>&, const AttentionOptions<float>&,
                                 const Parallel&);
-template void attention_forward(const AttentionForward<double>&, const AttentionOptions<double>&,
-                                const Parallel&);
 template void attention_backward(const AttentionBackward<float>&, const AttentionOptions<float>&,
                                  const Parallel&);
+template void attention_forward(const AttentionForward<double>&, const AttentionOptions<double>&,
+                                const Parallel&);
 template void attention_backward(const AttentionBackward<double>&, const AttentionOptions<double>&,
+                                 const Parallel&);
+template void attention_forward(const AttentionForward<BFloat16>&, const AttentionOptions<float>&,
+                                const Parallel&);
+template void attention_backward(const AttentionBackward<BFloat16>&, const AttentionOptions<float>&,
+                                 const Parallel&);
+template void attention_forward(const AttentionForward<Float16>&, const AttentionOptions<float>&,
+                                const Parallel&);
+template void attention_backward(const AttentionBackward<Float16>&, const AttentionOptions<float>&,
                                  const Parallel&);
 
 const char* attention_isa() { return attention::chosen_kernels().name; }
