@@ -131,6 +131,7 @@ void run_backward(const KernelTable& kernels, const AttentionBackward<E>& call,
   auto* memory = static_cast<T*>(
       workspace(Workspace::call, sizeof(T) * static_cast<std::size_t>(sinks + parts)));
   if (call.grad_sinks) p.grad_sink_parts = memory;
+  std::fill_n(memory, sinks, T(0));
   if (in_parts) p.grad_q_parts = memory + sinks;
 
   if (s.batch > 0 && s.queries + s.keys > 0) {

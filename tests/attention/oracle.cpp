@@ -73,6 +73,7 @@ Results oracle(const Case& c) {
   Results r;
   r.out.assign(s.batch * s.heads * s.queries * s.value_dim, 0);
   r.lse.assign(s.batch * s.heads * s.queries, -kInfinity);
+  r.weights.assign(s.batch * s.heads * s.queries * s.keys, 0);
   r.grad_q.assign(c.q.size(), 0);
   r.grad_k.assign(c.k.size(), 0);
   r.grad_v.assign(c.v.size(), 0);
@@ -115,6 +116,7 @@ Results oracle(const Case& c) {
         std::vector<double> weight(keys.size()), kept(keys.size()), grad(keys.size());
         for (std::size_t n = 0; n < keys.size(); ++n) {
           weight[n] = std::exp(score[n] - top) / total;
+          r.weights[row * s.keys + keys[n]] = weight[n];
           kept[n] = dropout_keeps_pair(o, b, h, i, keys[n]) ? keep_scale : 0;
           const double* v = &c.v[(first_key + keys[n]) * s.value_dim];
           for (int64_t e = 0; e < s.value_dim; ++e) out[e] += weight[n] * kept[n] * v[e];

@@ -29,6 +29,7 @@ struct Case {
 
 struct Results {
   std::vector<double> out, lse;
+  std::vector<double> weights;  // [batch, heads, queries, keys] before dropout
   std::vector<double> grad_q, grad_k, grad_v, grad_bias, grad_sinks;
 };
 
