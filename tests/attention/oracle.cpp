@@ -65,7 +65,7 @@ bool dropout_keeps_pair(const AttentionOptions<double>& o, int64_t b, int64_t h,
   return x >= std::round(o.dropout * 4294967296.0);
 }
 
-Results oracle(const Case& c) {
+Results oracle(const Case& c, double (*stored)(double)) {
   const AttentionShape& s = c.shape;
   const AttentionOptions<double>& o = c.numbers;
   const int64_t group = s.heads / s.kv_heads;
@@ -122,7 +122,7 @@ Results oracle(const Case& c) {
           for (int64_t e = 0; e < s.value_dim; ++e) out[e] += weight[n] * kept[n] * v[e];
         }
         double delta = 0;
-        for (int64_t e = 0; e < s.value_dim; ++e) delta += grad_out[e] * out[e];
+        for (int64_t e = 0; e < s.value_dim; ++e) delta += grad_out[e] * stored(out[e]);
         if (!c.sinks.empty()) r.grad_sinks[h] -= std::exp(c.sinks[h] - r.lse[row]) * delta;
         for (std::size_t n = 0; n < keys.size(); ++n) {
           const int64_t j = first_key + keys[n];
