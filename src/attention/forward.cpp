@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "attention/arguments.h"
+#include "attention/decode.h"
 #include "attention/passes.h"
 #include "attention/problem.h"
 #include "attention/schedule.h"
@@ -68,6 +69,7 @@ void run_forward(const KernelTable& kernels, const AttentionForward<E>& call,
   p.lse = call.lse;
   p.statistics = call.statistics;
   p.with_statistics = of_rows(call.statistics);
+  if (is_decoding(chosen, p)) return run_decode(chosen, p, parallel);
 
   // Unit numbers of packed sequences, and the row denominators that `received` needs.
   const auto starts = static_cast<std::size_t>(shape.query_starts ? shape.batch + 1 : 0);

@@ -92,6 +92,18 @@ Schedule received_schedule(const AttentionShape& s, int64_t* first_unit) {
   return schedule_of(s, s.keys, s.key_starts, 256, operations(s, false) / 2, first_unit);
 }
 
+DecodeSchedule decode_schedule(const AttentionShape& s, int64_t most_keys) {
+  // At least 64 tasks, if their keys are worth a dispatch.
+  const int64_t kv_heads = std::max<int64_t>(1, s.batch * s.kv_heads);
+  const int64_t wanted = std::min(divide_up(64, kv_heads), divide_up(most_keys, 512));
+  DecodeSchedule result;
+  result.keys_per_chunk =
+      std::max<int64_t>(1, divide_up(divide_up(most_keys, std::max<int64_t>(1, wanted)), 64)) * 64;
+  result.chunks = std::max<int64_t>(1, divide_up(most_keys, result.keys_per_chunk));
+  result.tasks = s.batch * s.kv_heads * result.chunks;
+  return result;
+}
+
 BackwardSchedule backward_schedule(const AttentionShape& s, int64_t most_keys, bool causal) {
   BackwardSchedule result;
   const int64_t kv_heads = s.batch * s.kv_heads;

@@ -36,6 +36,14 @@ Schedule forward_schedule(const AttentionShape& shape, bool causal, int64_t tile
 // Keys of every query head.
 Schedule received_schedule(const AttentionShape& shape, int64_t* first_unit);
 
+// Chunks of the keys of every KV head, for few queries.
+struct DecodeSchedule {
+  int64_t keys_per_chunk = 1;
+  int64_t chunks = 1;
+  int64_t tasks = 0;  // one for each chunk of each KV head
+};
+DecodeSchedule decode_schedule(const AttentionShape& shape, int64_t most_keys);
+
 // Tasks of a backward pass: several KV heads each, or a chunk of the keys of one.
 struct BackwardSchedule {
   int64_t kv_heads_per_task = 1;

@@ -40,6 +40,7 @@ bool dropout_keeps_pair(const AttentionOptions<double>& o, int64_t b, int64_t h,
                         int64_t j);
 
 // Forward and backward. The gradients read `out` as it is stored: rounded, if it has 16 bits.
-Results oracle(const Case& c, double (*stored)(double) = [](double x) { return x; });
+Results oracle(
+    const Case& c, double (*stored)(double) = [](double x) { return x; });
 
 }  // namespace headlight::attention

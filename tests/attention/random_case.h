@@ -34,10 +34,16 @@ inline Case random_case(uint64_t seed) {
   s.batch = draw.from(1, 3);
   s.kv_heads = draw.from(1, 3);
   s.heads = s.kv_heads * draw.from(1, 3);
-  s.queries = draw.chance(80) ? draw.from(1, 40) : draw.from(41, 150);
+  s.queries = draw.chance(25)   ? draw.from(1, 8)
+              : draw.chance(80) ? draw.from(1, 40)
+                                : draw.from(41, 150);
   s.keys = draw.chance(40) ? s.queries : draw.chance(80) ? draw.from(1, 70) : draw.from(100, 300);
   s.head_dim = draw.chance(70) ? draw.from(1, 20) : draw.from(21, 100);
   s.value_dim = draw.chance(50) ? s.head_dim : draw.from(1, 40);
+  if (draw.chance(25)) {  // rows of whole vectors, as decoding wants them
+    s.head_dim = 16 * draw.from(2, 8);
+    s.value_dim = 16 * draw.from(2, 8);
+  }
   Case c = plain_case(s, seed + 1);
   AttentionOptions<double>& o = c.numbers;
   if (draw.chance(30)) o.scale = 0.1 * static_cast<double>(draw.from(-5, 12));

@@ -21,7 +21,8 @@ struct Span {
 // For tensors of E. Workspaces are counted in Compute<E> and aligned to 64 bytes.
 template <typename E>
 struct Kernels {
-  int64_t tile = 0;  // queries that are worked on together
+  int64_t lanes = 0;  // of a vector
+  int64_t tile = 0;   // queries that are worked on together
 
   int64_t (*forward_workspace)(const ForwardProblem<E>&) = nullptr;
   // Writes out, lse and statistics of rows for some queries of one head; `queries` starts at a
@@ -31,6 +32,15 @@ struct Kernels {
   // Writes statistics.received for some keys of one head, once all of key_lse is there.
   void (*received)(const ForwardProblem<E>&, int64_t batch, int64_t head, Span keys,
                    Compute<E>* workspace) = nullptr;
+
+  // Few queries of rows that are whole vectors long: one part for each chunk of the keys of a KV
+  // head, `decode_part_size` numbers each, then the merging of the parts of a KV head.
+  int64_t (*decode_workspace)(const ForwardProblem<E>&) = nullptr;
+  int64_t (*decode_part_size)(const ForwardProblem<E>&) = nullptr;
+  void (*decode)(const ForwardProblem<E>&, int64_t batch, int64_t kv_head, Span keys,
+                 Compute<E>* parts, int64_t part, Compute<E>* workspace) = nullptr;
+  void (*merge_decoded)(const ForwardProblem<E>&, int64_t batch, int64_t kv_head, Compute<E>* parts,
+                        int64_t first_part, int64_t count) = nullptr;
 
   int64_t (*backward_workspace)(const BackwardProblem<E>&, int64_t keys_per_chunk) = nullptr;
   // Writes grad_k and grad_v for some keys of one KV head, and what these keys add to grad_q.

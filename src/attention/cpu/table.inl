@@ -2,6 +2,7 @@
 #pragma once
 
 #include "attention/cpu/bias_gradient.inl"
+#include "attention/cpu/decode.inl"
 #include "attention/cpu/received.inl"
 
 namespace headlight::attention {
@@ -9,9 +10,19 @@ namespace {
 
 template <class S, class E>
 constexpr Kernels<E> kernels() {
-  return {2 * S::kLanes,   forward_workspace<S, E>,  forward<S, E>,
-          received<S, E>,  backward_workspace<S, E>, backward<S, E>,
-          sum_parts<S, E>, add_bias_gradient<S, E>};
+  return {S::kLanes,
+          2 * S::kLanes,
+          forward_workspace<S, E>,
+          forward<S, E>,
+          received<S, E>,
+          decode_workspace<S, E>,
+          decode_part_size<S, E>,
+          decode<S, E>,
+          merge_decoded<S, E>,
+          backward_workspace<S, E>,
+          backward<S, E>,
+          sum_parts<S, E>,
+          add_bias_gradient<S, E>};
 }
 
 template <int kBytes, int kRows>
