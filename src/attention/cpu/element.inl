@@ -2,7 +2,7 @@
 // even; NaN stays NaN. A tensor of what is calculated in passes through unchanged.
 #pragma once
 
-#if defined(__F16C__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -14,6 +14,19 @@ namespace {
 
 template <class S>
 HEADLIGHT_INLINE typename S::WordVec load_16_bits(const void* p) {
+#if defined(__AVX2__)
+  // The compiler would make two halves and join them.
+  if constexpr (S::kLanes == 8) {
+    return reinterpret_cast<typename S::WordVec>(
+        _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+  }
+#endif
+#if defined(__AVX512F__)
+  if constexpr (S::kLanes == 16) {
+    return reinterpret_cast<typename S::WordVec>(
+        _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(static_cast<const __m256i*>(p))));
+  }
+#endif
   return __builtin_convertvector(*static_cast<const typename S::LooseShorts*>(p),
                                  typename S::WordVec);
 }
