@@ -54,6 +54,22 @@ DecodeScratch<typename S::Scalar> decode_scratch(const ForwardProblem<E>& p,
   return {memory, memory + queries, memory + queries + scores, queries + 2 * scores};
 }
 
+// Rows that will be read next: the machine does not see them coming.
+template <typename E>
+struct Ahead {
+  const E* rows;
+  int64_t stride;
+  int64_t dim;
+
+  HEADLIGHT_INLINE void prefetch(int64_t row) const {
+    if (!rows) return;
+    const char* from = reinterpret_cast<const char*>(rows + row * stride);
+    for (int64_t byte = 0; byte < dim * int64_t(sizeof(E)); byte += 64) {
+      __builtin_prefetch(from + byte);
+    }
+  }
+};
+
 // scores[r, n] = <queries[r], keys[n]> for kRows rows and kLanes / kRows keys.
 template <class S, int kRows, class E>
 HEADLIGHT_INLINE void decode_dots(const typename S::Scalar* queries, int64_t dim, const E* keys,
@@ -87,13 +103,14 @@ HEADLIGHT_INLINE void decode_dots(const typename S::Scalar* queries, int64_t dim
 template <class S, class E>
 HEADLIGHT_INLINE void decode_scores(const typename S::Scalar* queries, int64_t rows, int64_t dim,
                                     const E* keys, int64_t key_stride, int64_t count,
-                                    typename S::Scalar* scores) {
+                                    Ahead<E> ahead, typename S::Scalar* scores) {
   int64_t r = 0;
   const auto some_rows = [&](auto width) HEADLIGHT_INLINE_LAMBDA {
     constexpr int kRows = decltype(width)::value;
     constexpr int64_t kKeys = S::kLanes / kRows;
     int64_t n = 0;
     for (; n + kKeys <= count; n += kKeys) {
+      for (int64_t i = 0; i < kKeys; ++i) ahead.prefetch(n + i);
       decode_dots<S, kRows>(queries + r * dim, dim, keys + n * key_stride, key_stride,
                             scores + r * kDecodeKeys + n);
     }
@@ -108,6 +125,7 @@ HEADLIGHT_INLINE void decode_scores(const typename S::Scalar* queries, int64_t r
         scores[(r + i) * kDecodeKeys + n] = total;
       }
     }
+    ahead.rows = nullptr;
     r += kRows;
   };
   while (r + 2 <= rows) some_rows(std::integral_constant<int, 2>());
@@ -117,8 +135,8 @@ HEADLIGHT_INLINE void decode_scores(const typename S::Scalar* queries, int64_t r
 // sums[r, :] += sum_n weights[r, n] values[n, :], kCols vectors at a time.
 template <class S, int kRows, int kCols, class E>
 HEADLIGHT_INLINE void decode_values(const typename S::Scalar* weights, const E* values,
-                                    int64_t value_stride, int64_t count, typename S::Scalar* sums,
-                                    int64_t sums_stride) {
+                                    int64_t value_stride, int64_t count, const Ahead<E>& ahead,
+                                    typename S::Scalar* sums, int64_t sums_stride) {
   typename S::Vec sum[kRows][kCols];
 #pragma GCC unroll 2
   for (int r = 0; r < kRows; ++r) {
@@ -128,6 +146,7 @@ HEADLIGHT_INLINE void decode_values(const typename S::Scalar* weights, const E* 
     }
   }
   for (int64_t n = 0; n < count; ++n) {
+    ahead.prefetch(n);
     typename S::Vec weight[kRows];
 #pragma GCC unroll 2
     for (int r = 0; r < kRows; ++r) weight[r] = S::all(weights[r * kDecodeKeys + n]);
@@ -150,7 +169,7 @@ HEADLIGHT_INLINE void decode_values(const typename S::Scalar* weights, const E* 
 template <class S, class E>
 HEADLIGHT_INLINE void decode_outputs(const typename S::Scalar* weights, int64_t rows,
                                      const E* values, int64_t value_stride, int64_t count,
-                                     int64_t dim, typename S::Scalar* sums) {
+                                     int64_t dim, Ahead<E> ahead, typename S::Scalar* sums) {
   int64_t r = 0;
   const auto some_rows = [&](auto width) HEADLIGHT_INLINE_LAMBDA {
     constexpr int kRows = decltype(width)::value;
@@ -158,11 +177,13 @@ HEADLIGHT_INLINE void decode_outputs(const typename S::Scalar* weights, int64_t 
     int64_t c = 0;
     for (; c + kCols * S::kLanes <= dim; c += kCols * S::kLanes) {
       decode_values<S, kRows, kCols>(weights + r * kDecodeKeys, values + c, value_stride, count,
-                                     sums + r * dim + c, dim);
+                                     ahead, sums + r * dim + c, dim);
+      ahead.rows = nullptr;
     }
     for (; c < dim; c += S::kLanes) {
-      decode_values<S, kRows, 1>(weights + r * kDecodeKeys, values + c, value_stride, count,
+      decode_values<S, kRows, 1>(weights + r * kDecodeKeys, values + c, value_stride, count, ahead,
                                  sums + r * dim + c, dim);
+      ahead.rows = nullptr;
     }
     r += kRows;
   };
@@ -258,8 +279,9 @@ bool decode_once(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Spa
     const Span keys{j, smaller(j + kDecodeKeys, seen.end)};
     const int64_t count = keys.end - keys.begin;
     const int64_t row = sequence.first_key + j;
+    const E* values = row_of(p.v, batch, kv_head, row);
     decode_scores<S>(w.queries, rows, s.head_dim, row_of(p.k, batch, kv_head, row), p.k.row_stride,
-                     count, w.scores);
+                     count, Ahead<E>{values, p.v.row_stride, s.value_dim}, w.scores);
     for (int64_t r = 0; r < rows; ++r) {
       T* scores = w.scores + r * kDecodeKeys;
       const int64_t i = r % sequence.queries;
@@ -294,12 +316,15 @@ bool decode_once(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Spa
       }
       for (int lane = 0; lane < S::kLanes; ++lane) part.total[r] += total[lane];
     }
-    const E* values = row_of(p.v, batch, kv_head, row);
     if (careful) {
       decode_live_outputs<S>(w.scores, w.live, rows, values, p.v.row_stride, count, s.value_dim,
                              part.sums);
     } else {
-      decode_outputs<S>(w.scores, rows, values, p.v.row_stride, count, s.value_dim, part.sums);
+      const int64_t next = smaller(j + kDecodeKeys, larger(seen.end - kDecodeKeys, seen.begin));
+      decode_outputs<S>(w.scores, rows, values, p.v.row_stride, count, s.value_dim,
+                        Ahead<E>{row_of(p.k, batch, kv_head, sequence.first_key + next),
+                                 p.k.row_stride, s.head_dim},
+                        part.sums);
     }
   }
   return !masked || !any_not_finite<S>(part.sums, rows * s.value_dim);
