@@ -13,13 +13,29 @@
 // may attend to is visible in its result. A score of -infinity is a mask, one of +infinity makes
 // the row NaN. Results do not depend on the number of threads, to the last bit.
 //
+// Tensors are float, double, or 16 bits wide (BFloat16, Float16). With 16 bits all arithmetic,
+// masks, sinks, lse and statistics are float, and results are rounded once, to the nearest.
+//
 // Calls may come from any number of threads at once. A thread keeps its workspace from call to
 // call: docs/attention.md has the bound.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace headlight {
+
+struct BFloat16 {
+  uint16_t bits = 0;
+};
+
+struct Float16 {
+  uint16_t bits = 0;
+};
+
+// What a pass over tensors of T calculates in.
+template <typename T>
+using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 // Sizes of one attention call. heads must be a multiple of kv_heads: query head h reads KV head
 // h / (heads / kv_heads). Any dims from 1; queries and keys may be 0; at most 2^30 keys.
@@ -31,6 +47,13 @@ struct AttentionShape {
   int64_t keys = 0;
   int64_t head_dim = 0;   // of queries and keys
   int64_t value_dim = 0;  // of values and outputs
+  // Sequences of uneven lengths without padding: sequence b is rows query_starts[b] up to
+  // query_starts[b + 1] of q and out, rows key_starts[b] up to key_starts[b + 1] of k and v. Both
+  // or neither, [batch + 1] each, from 0, never falling. Batch strides of q, k, v and out are then
+  // unused, queries and keys are the numbers of all rows, and [batch, heads, queries] results
+  // (lse, statistics) are [heads, queries].
+  const int64_t* query_starts = nullptr;
+  const int64_t* key_starts = nullptr;
 };
 
 // A [batch, heads, rows, dim] tensor in any layout whose last dimension is contiguous. Strides are
@@ -59,7 +82,7 @@ struct ScoreTensor {
 //   number of the caller's, for example the length of the past in a cache.
 enum class Causal { none, top_left, bottom_right, offset };
 
-// What shapes the scores. Everything is optional.
+// What shapes the scores. Everything is optional. T is what the pass calculates in.
 template <typename T>
 struct AttentionOptions {
   double scale = 0;  // 0: 1 / sqrt(head_dim)
@@ -89,14 +112,37 @@ struct Parallel {
   int threads = 0;
 };
 
-// T is float or double. q [batch, heads, queries, head_dim], k [batch, kv_heads, keys, head_dim],
-// v [batch, kv_heads, keys, value_dim], out [batch, heads, queries, value_dim].
+// What the rows of the attention matrix look like, out of the same pass. [batch, heads, queries]
+// contiguous each; null: not wanted. Of the weights p before dropout, divided by their sum where a
+// sink takes a part. Query i stands at position i + offset of the causal alignment (0 without one).
+// All are 0 for a row that may attend to nothing, with top_key -1.
+template <typename A>
+struct AttentionStatistics {
+  A* entropy = nullptr;        // -sum p ln p, in nats
+  A* distance = nullptr;       // sum p_j |j - position|
+  A* first = nullptr;          // p of key 0
+  A* self = nullptr;           // p of the key at the position
+  A* previous = nullptr;       // p of the key before it
+  A* next = nullptr;           // p of the key after it
+  A* local = nullptr;          // sum of p with |j - position| <= local_window
+  A* top = nullptr;            // the largest p
+  int64_t* top_key = nullptr;  // its key, the first among equals
+  A* sink = nullptr;           // what the sink takes of the row
+  A* received =
+      nullptr;  // [batch, heads, keys]: sum over queries of p; a second pass over the scores
+  int64_t local_window = 8;
+};
+
+// T is float, double, BFloat16 or Float16. q [batch, heads, queries, head_dim],
+// k [batch, kv_heads, keys, head_dim], v [batch, kv_heads, keys, value_dim],
+// out [batch, heads, queries, value_dim].
 template <typename T>
 struct AttentionForward {
   AttentionShape shape;
   HeadTensor<const T> q, k, v;
   HeadTensor<T> out;
-  T* lse = nullptr;  // [batch, heads, queries] contiguous, or null
+  Compute<T>* lse = nullptr;  // [batch, heads, queries] contiguous, or null
+  AttentionStatistics<Compute<T>> statistics;
 };
 
 // out and lse are those of the forward pass with the same options. Gradients are written, not
@@ -105,22 +151,22 @@ template <typename T>
 struct AttentionBackward {
   AttentionShape shape;
   HeadTensor<const T> q, k, v, out, grad_out;
-  const T* lse = nullptr;  // [batch, heads, queries] contiguous
+  const Compute<T>* lse = nullptr;  // [batch, heads, queries] contiguous
   HeadTensor<T> grad_q, grad_k, grad_v;
   // In the broadcast layout of the bias: summed over the dimensions with stride 0. Dense in memory.
-  ScoreTensor<T> grad_bias;
-  T* grad_sinks = nullptr;  // [heads]
+  ScoreTensor<Compute<T>> grad_bias;
+  Compute<T>* grad_sinks = nullptr;  // [heads]
 };
 
 // Throws headlight::Error (usage) for shapes, strides or options that make no sense.
-void attention_forward(const AttentionForward<float>&, const AttentionOptions<float>& = {},
-                       const Parallel& = {});
-void attention_forward(const AttentionForward<double>&, const AttentionOptions<double>& = {},
-                       const Parallel& = {});
-void attention_backward(const AttentionBackward<float>&, const AttentionOptions<float>& = {},
-                        const Parallel& = {});
-void attention_backward(const AttentionBackward<double>&, const AttentionOptions<double>& = {},
-                        const Parallel& = {});
+template <typename T>
+void attention_forward(const AttentionForward<T>& call,
+                       const AttentionOptions<Compute<T>>& options = {},
+                       const Parallel& parallel = {});
+template <typename T>
+void attention_backward(const AttentionBackward<T>& call,
+                        const AttentionOptions<Compute<T>>& options = {},
+                        const Parallel& parallel = {});
 
 // The instruction set that runs: "avx512", "avx2" or "portable". Decided once: the best that this
 // machine has, or what the environment variable HEADLIGHT_ISA names (an Error if it cannot).

@@ -18,6 +18,21 @@ std::string text(double x) { return std::to_string(x); }
 // Kernels count the keys of a tile in 32 bits.
 constexpr int64_t kMostKeys = int64_t{1} << 30;
 
+void check_starts(const char* name, const int64_t* starts, int64_t batch, const char* rows_name,
+                  int64_t rows) {
+  if (starts[0] != 0) refuse(std::string(name) + "[0] is " + text(starts[0]) + ", not 0.");
+  for (int64_t b = 0; b < batch; ++b) {
+    if (starts[b + 1] < starts[b]) {
+      refuse(std::string(name) + "[" + text(b + 1) + "] is " + text(starts[b + 1]) +
+             ", less than the one before it (" + text(starts[b]) + ").");
+    }
+  }
+  if (starts[batch] != rows) {
+    refuse(std::string(name) + " ends with " + text(starts[batch]) + ", but " + rows_name + " is " +
+           text(rows) + ".");
+  }
+}
+
 void check_shape(const AttentionShape& s) {
   const auto at_least = [](const char* name, int64_t value, int64_t least) {
     if (value < least) {
@@ -39,6 +54,13 @@ void check_shape(const AttentionShape& s) {
   if (s.keys > kMostKeys) {
     refuse("keys is " + text(s.keys) + "; at most 2^30 are possible.");
   }
+  if ((s.query_starts == nullptr) != (s.key_starts == nullptr)) {
+    refuse("query_starts and key_starts go together; one of them is missing.");
+  }
+  if (s.query_starts) {
+    check_starts("query_starts", s.query_starts, s.batch, "queries", s.queries);
+    check_starts("key_starts", s.key_starts, s.batch, "keys", s.keys);
+  }
 }
 
 template <typename T>
@@ -55,7 +77,7 @@ void check_tensor(const char* name, const HeadTensor<T>& x, const AttentionShape
     };
     apart("row_stride", rows, x.row_stride);
     apart("head_stride", heads, x.head_stride);
-    apart("batch_stride", s.batch, x.batch_stride);
+    if (!s.query_starts) apart("batch_stride", s.batch, x.batch_stride);
   }
 }
 
@@ -77,9 +99,10 @@ void check_options(const AttentionShape& s, const AttentionOptions<T>& o,
   }
   if (o.key_lengths) {
     for (int64_t b = 0; b < s.batch; ++b) {
-      if (o.key_lengths[b] < 0 || o.key_lengths[b] > s.keys) {
+      const int64_t keys = s.key_starts ? s.key_starts[b + 1] - s.key_starts[b] : s.keys;
+      if (o.key_lengths[b] < 0 || o.key_lengths[b] > keys) {
         refuse("key_lengths[" + text(b) + "] is " + text(o.key_lengths[b]) +
-               "; it must be from 0 to keys (" + text(s.keys) + ").");
+               "; it must be from 0 to the number of keys (" + text(keys) + ").");
       }
     }
   }
@@ -95,11 +118,9 @@ void check_bias_stride(const char* name, int64_t count, int64_t of_bias, int64_t
   }
 }
 
-}  // namespace
-
-template <typename T>
-void check(const AttentionForward<T>& call, const AttentionOptions<T>& options,
-           const Parallel& parallel) {
+// What forward and backward share; `out` is written by one and read by the other.
+template <typename Call, typename T>
+void check_call(const Call& call, const AttentionOptions<T>& options, const Parallel& parallel) {
   const AttentionShape& s = call.shape;
   check_shape(s);
   check_tensor("q", call.q, s, s.heads, s.queries, s.head_dim);
@@ -109,15 +130,24 @@ void check(const AttentionForward<T>& call, const AttentionOptions<T>& options,
   check_options(s, options, parallel);
 }
 
-template <typename T>
-void check(const AttentionBackward<T>& call, const AttentionOptions<T>& options,
+}  // namespace
+
+template <typename E>
+void check(const AttentionForward<E>& call, const AttentionOptions<Compute<E>>& options,
            const Parallel& parallel) {
+  check_call(call, options, parallel);
+  if (call.statistics.local_window < 0) {
+    refuse("statistics.local_window is " + text(call.statistics.local_window) +
+           "; it must be 0 or more.");
+  }
+}
+
+template <typename E>
+void check(const AttentionBackward<E>& call, const AttentionOptions<Compute<E>>& options,
+           const Parallel& parallel) {
+  using T = Compute<E>;
+  check_call(call, options, parallel);
   const AttentionShape& s = call.shape;
-  check_shape(s);
-  check_tensor("q", call.q, s, s.heads, s.queries, s.head_dim);
-  check_tensor("k", call.k, s, s.kv_heads, s.keys, s.head_dim);
-  check_tensor("v", call.v, s, s.kv_heads, s.keys, s.value_dim);
-  check_tensor("out", call.out, s, s.heads, s.queries, s.value_dim);
   check_tensor("grad_out", call.grad_out, s, s.heads, s.queries, s.value_dim);
   if (!call.lse && s.batch * s.queries > 0) refuse("the backward pass needs lse of the forward.");
   if (call.grad_q.data) check_tensor("grad_q", call.grad_q, s, s.heads, s.queries, s.head_dim);
@@ -132,16 +162,23 @@ void check(const AttentionBackward<T>& call, const AttentionOptions<T>& options,
     check_bias_stride("queries", s.queries, bias.query_stride, call.grad_bias.query_stride);
     check_bias_stride("keys", s.keys, bias.key_stride, call.grad_bias.key_stride);
   }
-  check_options(s, options, parallel);
 }
 
 template void check(const AttentionForward<float>&, const AttentionOptions<float>&,
                     const Parallel&);
-template void check(const AttentionForward<double>&, const AttentionOptions<double>&,
-                    const Parallel&);
 template void check(const AttentionBackward<float>&, const AttentionOptions<float>&,
                     const Parallel&);
+template void check(const AttentionForward<double>&, const AttentionOptions<double>&,
+                    const Parallel&);
 template void check(const AttentionBackward<double>&, const AttentionOptions<double>&,
+                    const Parallel&);
+template void check(const AttentionForward<BFloat16>&, const AttentionOptions<float>&,
+                    const Parallel&);
+template void check(const AttentionBackward<BFloat16>&, const AttentionOptions<float>&,
+                    const Parallel&);
+template void check(const AttentionForward<Float16>&, const AttentionOptions<float>&,
+                    const Parallel&);
+template void check(const AttentionBackward<Float16>&, const AttentionOptions<float>&,
                     const Parallel&);
 
 }  // namespace headlight::attention

@@ -6,11 +6,11 @@
 namespace headlight::attention {
 
 // Throw Error (usage) with the argument, what is wrong with it and what would be right.
-template <typename T>
-void check(const AttentionForward<T>& call, const AttentionOptions<T>& options,
+template <typename E>
+void check(const AttentionForward<E>& call, const AttentionOptions<Compute<E>>& options,
            const Parallel& parallel);
-template <typename T>
-void check(const AttentionBackward<T>& call, const AttentionOptions<T>& options,
+template <typename E>
+void check(const AttentionBackward<E>& call, const AttentionOptions<Compute<E>>& options,
            const Parallel& parallel);
 
 }  // namespace headlight::attention

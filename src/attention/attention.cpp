@@ -5,25 +5,34 @@
 
 namespace headlight {
 
-void attention_forward(const AttentionForward<float>& call, const AttentionOptions<float>& options,
+template <typename T>
+void attention_forward(const AttentionForward<T>& call, const AttentionOptions<Compute<T>>& options,
                        const Parallel& parallel) {
   attention::run_forward(attention::chosen_kernels(), call, options, parallel);
 }
 
-void attention_forward(const AttentionForward<double>& call,
-                       const AttentionOptions<double>& options, const Parallel& parallel) {
-  attention::run_forward(attention::chosen_kernels(), call, options, parallel);
-}
-
-void attention_backward(const AttentionBackward<float>& call,
-                        const AttentionOptions<float>& options, const Parallel& parallel) {
+template <typename T>
+void attention_backward(const AttentionBackward<T>& call,
+                        const AttentionOptions<Compute<T>>& options, const Parallel& parallel) {
   attention::run_backward(attention::chosen_kernels(), call, options, parallel);
 }
 
-void attention_backward(const AttentionBackward<double>& call,
-                        const AttentionOptions<double>& options, const Parallel& parallel) {
-  attention::run_backward(attention::chosen_kernels(), call, options, parallel);
-}
+template void attention_forward(const AttentionForward<float>&, const AttentionOptions<float>&,
+                                const Parallel&);
+template void attention_backward(const AttentionBackward<float>&, const AttentionOptions<float>&,
+                                 const Parallel&);
+template void attention_forward(const AttentionForward<double>&, const AttentionOptions<double>&,
+                                const Parallel&);
+template void attention_backward(const AttentionBackward<double>&, const AttentionOptions<double>&,
+                                 const Parallel&);
+template void attention_forward(const AttentionForward<BFloat16>&, const AttentionOptions<float>&,
+                                const Parallel&);
+template void attention_backward(const AttentionBackward<BFloat16>&, const AttentionOptions<float>&,
+                                 const Parallel&);
+template void attention_forward(const AttentionForward<Float16>&, const AttentionOptions<float>&,
+                                const Parallel&);
+template void attention_backward(const AttentionBackward<Float16>&, const AttentionOptions<float>&,
+                                 const Parallel&);
 
 const char* attention_isa() { return attention::chosen_kernels().name; }
 

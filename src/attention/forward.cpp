@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "attention/arguments.h"
+#include "attention/decode.h"
 #include "attention/passes.h"
 #include "attention/problem.h"
 #include "attention/schedule.h"
@@ -9,58 +10,91 @@
 #include "attention/workspace.h"
 
 namespace headlight::attention {
+namespace {
+
+template <typename E>
+struct Forward {
+  using T = Compute<E>;
+  using Kernel = void (*)(const ForwardProblem<E>&, int64_t, int64_t, Span, T*);
+
+  ForwardProblem<E> problem{};
+  Kernel kernel = nullptr;
+  Schedule schedule{};
+  std::size_t workspace_bytes = 0;
+  TaskErrors errors{};
+
+  void task(int64_t task) {
+    auto* memory = static_cast<T*>(workspace(Workspace::task, workspace_bytes));
+    const int64_t first = task * schedule.units_per_task;
+    const int64_t last = std::min(first + schedule.units_per_task, schedule.units);
+    for (int64_t unit = first; unit < last; ++unit) {
+      const Unit u = unit_of(schedule, problem.shape.batch, unit);
+      kernel(problem, u.batch, u.head, u.rows, memory);
+    }
+  }
+
+  void run(const Parallel& parallel, Kernel with, const Schedule& as) {
+    kernel = with;
+    schedule = as;
+    run_tasks(
+        parallel, schedule.tasks,
+        [](void* c, int64_t task) {
+          auto& x = *static_cast<Forward*>(c);
+          x.errors.keep([&] { x.task(task); });
+        },
+        this);
+    errors.rethrow();
+  }
+};
 
 template <typename T>
-void run_forward(const KernelTable& kernels, const AttentionForward<T>& call,
-                 const AttentionOptions<T>& options, const Parallel& parallel) {
+bool of_rows(const AttentionStatistics<T>& x) {
+  return x.entropy || x.distance || x.first || x.self || x.previous || x.next || x.local || x.top ||
+         x.top_key || x.sink;
+}
+
+}  // namespace
+
+template <typename E>
+void run_forward(const KernelTable& kernels, const AttentionForward<E>& call,
+                 const AttentionOptions<Compute<E>>& options, const Parallel& parallel) {
+  using T = Compute<E>;
   check(call, options, parallel);
   const AttentionShape& shape = call.shape;
-  if (shape.batch == 0 || shape.queries == 0) return;
+  const Kernels<E>& chosen = of(kernels, E());
+  Forward<E> pass;
+  ForwardProblem<E>& p = pass.problem;
+  resolve(call, options, p);
+  without_batch_strides(shape, p.q, p.k, p.v, p.out);
+  p.lse = call.lse;
+  p.statistics = call.statistics;
+  p.with_statistics = of_rows(call.statistics);
+  if (is_decoding(chosen, p)) return run_decode(chosen, p, parallel);
 
-  struct Context {
-    ForwardProblem<T> problem;
-    const Kernels<T>& kernels;
-    ForwardSchedule schedule;
-    int64_t workspace_bytes;
-    TaskErrors errors;
+  // Unit numbers of packed sequences, and the row denominators that `received` needs.
+  const auto starts = static_cast<std::size_t>(shape.query_starts ? shape.batch + 1 : 0);
+  const auto rows = static_cast<std::size_t>(
+      call.statistics.received ? shape.heads * shape.queries * (starts ? 1 : shape.batch) : 0);
+  auto* memory =
+      static_cast<char*>(workspace(Workspace::call, starts * sizeof(int64_t) + rows * sizeof(T)));
+  auto* first_unit = reinterpret_cast<int64_t*>(memory);
+  if (call.statistics.received) p.key_lse = reinterpret_cast<T*>(first_unit + starts);
 
-    void run(int64_t task) {
-      auto* memory =
-          static_cast<T*>(workspace(Workspace::task, static_cast<std::size_t>(workspace_bytes)));
-      const AttentionShape& s = problem.shape;
-      // Under a causal mask the last queries have the most to do: they start first.
-      const int64_t blocks = schedule.tasks / schedule.query_groups;
-      const int64_t group = schedule.query_groups - 1 - task / blocks;
-      const Span queries{group * schedule.queries_per_task,
-                         std::min((group + 1) * schedule.queries_per_task, s.queries)};
-      const int64_t first = task % blocks * schedule.heads_per_task;
-      const int64_t last = std::min(first + schedule.heads_per_task, s.batch * s.heads);
-      for (int64_t head = first; head < last; ++head) {
-        kernels.forward(problem, head / s.heads, head % s.heads, queries, memory);
-      }
-    }
-  };
-  const Kernels<T>& chosen = of(kernels, T());
-  Context context{{}, chosen, {}, 0, {}};
-  resolve(call, options, context.problem);
-  context.problem.out = call.out;
-  context.problem.lse = call.lse;
-  context.schedule = forward_schedule(shape, options.causal != Causal::none, chosen.tile);
-  context.workspace_bytes =
-      chosen.forward_workspace(context.problem) * static_cast<int64_t>(sizeof(T));
-  run_tasks(
-      parallel, context.schedule.tasks,
-      [](void* c, int64_t task) {
-        auto& x = *static_cast<Context*>(c);
-        x.errors.keep([&] { x.run(task); });
-      },
-      &context);
-  context.errors.rethrow();
+  pass.workspace_bytes = sizeof(T) * static_cast<std::size_t>(chosen.forward_workspace(p));
+  pass.run(parallel, chosen.forward,
+           forward_schedule(shape, options.causal != Causal::none, chosen.tile, first_unit));
+  if (call.statistics.received) {
+    pass.run(parallel, chosen.received, received_schedule(shape, first_unit));
+  }
 }
 
 template void run_forward(const KernelTable&, const AttentionForward<float>&,
                           const AttentionOptions<float>&, const Parallel&);
 template void run_forward(const KernelTable&, const AttentionForward<double>&,
                           const AttentionOptions<double>&, const Parallel&);
+template void run_forward(const KernelTable&, const AttentionForward<BFloat16>&,
+                          const AttentionOptions<float>&, const Parallel&);
+template void run_forward(const KernelTable&, const AttentionForward<Float16>&,
+                          const AttentionOptions<float>&, const Parallel&);
 
 }  // namespace headlight::attention

@@ -7,12 +7,12 @@
 
 namespace headlight::attention {
 
-template <typename T>
-void run_forward(const KernelTable& kernels, const AttentionForward<T>& call,
-                 const AttentionOptions<T>& options, const Parallel& parallel);
+template <typename E>
+void run_forward(const KernelTable& kernels, const AttentionForward<E>& call,
+                 const AttentionOptions<Compute<E>>& options, const Parallel& parallel);
 
-template <typename T>
-void run_backward(const KernelTable& kernels, const AttentionBackward<T>& call,
-                  const AttentionOptions<T>& options, const Parallel& parallel);
+template <typename E>
+void run_backward(const KernelTable& kernels, const AttentionBackward<E>& call,
+                  const AttentionOptions<Compute<E>>& options, const Parallel& parallel);
 
 }  // namespace headlight::attention

@@ -65,7 +65,7 @@ bool dropout_keeps_pair(const AttentionOptions<double>& o, int64_t b, int64_t h,
   return x >= std::round(o.dropout * 4294967296.0);
 }
 
-Results oracle(const Case& c) {
+Results oracle(const Case& c, double (*stored)(double)) {
   const AttentionShape& s = c.shape;
   const AttentionOptions<double>& o = c.numbers;
   const int64_t group = s.heads / s.kv_heads;
@@ -73,6 +73,7 @@ Results oracle(const Case& c) {
   Results r;
   r.out.assign(s.batch * s.heads * s.queries * s.value_dim, 0);
   r.lse.assign(s.batch * s.heads * s.queries, -kInfinity);
+  r.weights.assign(s.batch * s.heads * s.queries * s.keys, 0);
   r.grad_q.assign(c.q.size(), 0);
   r.grad_k.assign(c.k.size(), 0);
   r.grad_v.assign(c.v.size(), 0);
@@ -115,12 +116,13 @@ Results oracle(const Case& c) {
         std::vector<double> weight(keys.size()), kept(keys.size()), grad(keys.size());
         for (std::size_t n = 0; n < keys.size(); ++n) {
           weight[n] = std::exp(score[n] - top) / total;
+          r.weights[row * s.keys + keys[n]] = weight[n];
           kept[n] = dropout_keeps_pair(o, b, h, i, keys[n]) ? keep_scale : 0;
           const double* v = &c.v[(first_key + keys[n]) * s.value_dim];
           for (int64_t e = 0; e < s.value_dim; ++e) out[e] += weight[n] * kept[n] * v[e];
         }
         double delta = 0;
-        for (int64_t e = 0; e < s.value_dim; ++e) delta += grad_out[e] * out[e];
+        for (int64_t e = 0; e < s.value_dim; ++e) delta += grad_out[e] * stored(out[e]);
         if (!c.sinks.empty()) r.grad_sinks[h] -= std::exp(c.sinks[h] - r.lse[row]) * delta;
         for (std::size_t n = 0; n < keys.size(); ++n) {
           const int64_t j = first_key + keys[n];

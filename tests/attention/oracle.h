@@ -29,6 +29,7 @@ struct Case {
 
 struct Results {
   std::vector<double> out, lse;
+  std::vector<double> weights;  // [batch, heads, queries, keys] before dropout
   std::vector<double> grad_q, grad_k, grad_v, grad_bias, grad_sinks;
 };
 
@@ -38,7 +39,8 @@ bool may_attend(const Case& c, int64_t b, int64_t h, int64_t i, int64_t j);
 bool dropout_keeps_pair(const AttentionOptions<double>& o, int64_t b, int64_t h, int64_t i,
                         int64_t j);
 
-// Forward and backward.
-Results oracle(const Case& c);
+// Forward and backward. The gradients read `out` as it is stored: rounded, if it has 16 bits.
+Results oracle(
+    const Case& c, double (*stored)(double) = [](double x) { return x; });
 
 }  // namespace headlight::attention

@@ -1,4 +1,4 @@
-// Runs a Case through the kernels under test, in float or double and in any memory layout.
+// Runs a Case through the kernels under test, in any data type and memory layout.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 
 #include "attention/isa.h"
 #include "attention/passes.h"
+#include "element.h"
 #include "oracle.h"
 
 namespace headlight::attention {
@@ -36,17 +37,17 @@ struct Placed {
       tensor.row_stride = heads * tensor.head_stride + 2 * gap;
     }
     tensor.batch_stride = rows * heads * (dim + gap) + rows * 2 * gap;
-    memory.assign(batch * tensor.batch_stride + 2 * kMargin, std::numeric_limits<T>::quiet_NaN());
+    memory.assign(batch * tensor.batch_stride + 2 * kMargin, kNothing);
     tensor.data = memory.data() + kMargin;
   }
 
   void fill(const std::vector<double>& dense) {
-    each([&](T& x, int64_t n) { x = T(dense[n]); });
+    each([&](T& x, int64_t n) { x = to_element<T>(dense[n]); });
   }
 
   std::vector<double> dense() const {
     std::vector<double> result(batch * heads * rows * dim);
-    const_cast<Placed*>(this)->each([&](T& x, int64_t n) { result[n] = x; });
+    const_cast<Placed*>(this)->each([&](T& x, int64_t n) { result[n] = to_double(x); });
     return result;
   }
 
@@ -54,9 +55,9 @@ struct Placed {
   bool margins_untouched() const {
     Placed copy = *this;
     copy.tensor.data = copy.memory.data() + kMargin;
-    copy.each([](T& x, int64_t) { x = std::numeric_limits<T>::quiet_NaN(); });
+    copy.each([&](T& x, int64_t) { x = kNothing; });
     for (T x : copy.memory) {
-      if (!std::isnan(x)) return false;
+      if (!std::isnan(to_double(x))) return false;
     }
     return true;
   }
@@ -67,6 +68,7 @@ struct Placed {
 
  private:
   static constexpr int64_t kMargin = 64;
+  const T kNothing = to_element<T>(std::numeric_limits<double>::quiet_NaN());
 
   template <typename Body>
   void each(const Body& body) {
@@ -107,8 +109,9 @@ struct RunOptions {
   bool backward = true;
 };
 
-template <typename T>
+template <typename E>
 Results run_case(const KernelTable& kernels, const Case& c, const RunOptions& how = {}) {
+  using T = Compute<E>;
   const AttentionShape& s = c.shape;
   AttentionOptions<T> o;
   o.scale = c.numbers.scale;
@@ -129,15 +132,15 @@ Results run_case(const KernelTable& kernels, const Case& c, const RunOptions& ho
   o.allowed = placed_scores<const bool>(c.allowed, s, reinterpret_cast<bool*>(allowed.data()));
   if (!sinks.empty()) o.sinks = sinks.data();
 
-  Placed<T> q(how.layout, s.batch, s.heads, s.queries, s.head_dim);
-  Placed<T> k(how.layout, s.batch, s.kv_heads, s.keys, s.head_dim);
-  Placed<T> v(how.layout, s.batch, s.kv_heads, s.keys, s.value_dim);
-  Placed<T> out(how.layout, s.batch, s.heads, s.queries, s.value_dim);
+  Placed<E> q(how.layout, s.batch, s.heads, s.queries, s.head_dim);
+  Placed<E> k(how.layout, s.batch, s.kv_heads, s.keys, s.head_dim);
+  Placed<E> v(how.layout, s.batch, s.kv_heads, s.keys, s.value_dim);
+  Placed<E> out(how.layout, s.batch, s.heads, s.queries, s.value_dim);
   q.fill(c.q);
   k.fill(c.k);
   v.fill(c.v);
   std::vector<T> lse(s.batch * s.heads * s.queries);
-  run_forward<T>(kernels, {s, q.read(), k.read(), v.read(), out.tensor, lse.data()}, o,
+  run_forward<E>(kernels, {s, q.read(), k.read(), v.read(), out.tensor, lse.data(), {}}, o,
                  how.parallel);
   EXPECT_TRUE(out.margins_untouched());
   Results r;
@@ -145,18 +148,18 @@ Results run_case(const KernelTable& kernels, const Case& c, const RunOptions& ho
   r.lse.assign(lse.begin(), lse.end());
   if (!how.backward) return r;
 
-  Placed<T> grad_out(how.layout, s.batch, s.heads, s.queries, s.value_dim);
+  Placed<E> grad_out(how.layout, s.batch, s.heads, s.queries, s.value_dim);
   grad_out.fill(c.grad_out);
-  Placed<T> grad_q(how.layout, s.batch, s.heads, s.queries, s.head_dim);
-  Placed<T> grad_k(how.layout, s.batch, s.kv_heads, s.keys, s.head_dim);
-  Placed<T> grad_v(how.layout, s.batch, s.kv_heads, s.keys, s.value_dim);
+  Placed<E> grad_q(how.layout, s.batch, s.heads, s.queries, s.head_dim);
+  Placed<E> grad_k(how.layout, s.batch, s.kv_heads, s.keys, s.head_dim);
+  Placed<E> grad_v(how.layout, s.batch, s.kv_heads, s.keys, s.value_dim);
   std::vector<T> grad_bias(bias.size(), 7), grad_sinks(sinks.size(), 7);
-  AttentionBackward<T> back{
+  AttentionBackward<E> back{
       s,          q.read(),      k.read(),      v.read(),      out.read(), grad_out.read(),
       lse.data(), grad_q.tensor, grad_k.tensor, grad_v.tensor, {},         nullptr};
   back.grad_bias = placed_scores<T>(c.bias, s, grad_bias.data());
   if (!sinks.empty()) back.grad_sinks = grad_sinks.data();
-  run_backward<T>(kernels, back, o, how.parallel);
+  run_backward<E>(kernels, back, o, how.parallel);
   EXPECT_TRUE(grad_q.margins_untouched() && grad_k.margins_untouched() &&
               grad_v.margins_untouched());
   r.grad_q = grad_q.dense();

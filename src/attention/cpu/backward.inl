@@ -12,21 +12,28 @@ template <typename T>
 struct BackwardScratch {
   PreparedTile<T> tiles;  // of all queries, one tile after the other
   T* grad_queries;        // [tile][head_dim, lanes]
-  T* query_rows;          // [queries, padded head_dim], only where rows cannot be read in place
-  T* grad_out_rows;       // [queries, padded value_dim], the same
-  T* grad_keys;           // [keys of the chunk, padded head_dim]
-  T* grad_values;         // [keys of the chunk, padded value_dim]
-  T* scratch;             // [value_dim, lanes]
+  // Copies of rows that cannot be read in place: of 16 bits, or not whole vectors long. Else null.
+  T* query_rows;     // [queries, padded head_dim]
+  T* grad_out_rows;  // [queries, padded value_dim]
+  // The same, but only of 16 bits.
+  T* key_rows;     // [keys of the chunk, padded head_dim]
+  T* value_rows;   // [keys of the chunk, padded value_dim]
+  T* rows;         // [lanes, padded dim]: on the way from out or to grad_q
+  T* grad_keys;    // [keys of the chunk, padded head_dim]
+  T* grad_values;  // [keys of the chunk, padded value_dim]
+  T* scratch;      // [value_dim, lanes]
   GradientScratch<T> block;
   int64_t size;  // of all of it
 };
 
-template <class S>
-BackwardScratch<typename S::Scalar> backward_scratch(const AttentionShape& shape, int64_t keys,
+template <class S, class E>
+BackwardScratch<typename S::Scalar> backward_scratch(const BackwardProblem<E>& p, int64_t keys,
                                                      typename S::Scalar* memory) {
   using T = typename S::Scalar;
   constexpr int64_t kLanes = 2 * S::kLanes;
-  const int64_t queries = round_up(shape.queries, kLanes);
+  constexpr bool kWidened = !std::is_same_v<E, T>;
+  const AttentionShape& shape = p.shape;
+  const int64_t queries = round_up(p.most_queries, kLanes);
   const int64_t key_width = round_up(shape.head_dim, S::kLanes);
   const int64_t value_width = round_up(shape.value_dim, S::kLanes);
   BackwardScratch<T> s;
@@ -41,8 +48,13 @@ BackwardScratch<typename S::Scalar> backward_scratch(const AttentionShape& shape
   s.tiles.lse = take(queries);
   s.tiles.delta = take(queries);
   s.grad_queries = take(queries * shape.head_dim);
-  s.query_rows = key_width == shape.head_dim ? nullptr : take(shape.queries * key_width);
-  s.grad_out_rows = value_width == shape.value_dim ? nullptr : take(shape.queries * value_width);
+  s.query_rows =
+      kWidened || key_width != shape.head_dim ? take(p.most_queries * key_width) : nullptr;
+  s.grad_out_rows =
+      kWidened || value_width != shape.value_dim ? take(p.most_queries * value_width) : nullptr;
+  s.key_rows = kWidened ? take(keys * key_width) : nullptr;
+  s.value_rows = kWidened ? take(keys * value_width) : nullptr;
+  s.rows = kWidened ? take(kLanes * larger(key_width, value_width)) : nullptr;
   s.grad_keys = take(keys * key_width);
   s.grad_values = take(keys * value_width);
   s.scratch = take(shape.value_dim * kLanes);
@@ -52,23 +64,6 @@ BackwardScratch<typename S::Scalar> backward_scratch(const AttentionShape& shape
   s.block.scratch = take(kKeysPerBlock * kLanes);
   s.block.live = take(kKeysPerBlock * kLanes);
   return s;
-}
-
-// Rows that end at a multiple of a vector: in place if they do, else a copy with zeros.
-template <class S>
-HEADLIGHT_INLINE Rows<const typename S::Scalar> padded_rows(
-    const HeadTensor<const typename S::Scalar>& x, int64_t batch, int64_t head, int64_t count,
-    int64_t dim, typename S::Scalar* copy) {
-  using T = typename S::Scalar;
-  const T* from = row_of(x, batch, head, 0);
-  const int64_t width = round_up(dim, S::kLanes);
-  if (width == dim) return {from, x.row_stride};
-  for (int64_t r = 0; r < count; ++r) {
-    T* to = copy + r * width;
-    S::store(to + width - S::kLanes, S::zero());
-    copy_row<T, S::kLanes>(from + r * x.row_stride, dim, to);
-  }
-  return {copy, width};
 }
 
 // sum [count, width] += weights^T rows, for the weights [count, lanes] of a tile and the rows of
@@ -111,23 +106,23 @@ HEADLIGHT_INLINE PreparedTile<typename S::Scalar> tile_of(
 }
 
 // rows [count, dim] = factor * sum [count, width]; returns whether all of it is finite.
-template <class S>
+template <class S, class E>
 __attribute__((noinline)) bool write_rows(const typename S::Scalar* sum, int64_t width,
                                           int64_t count, int64_t dim, typename S::Scalar factor,
-                                          typename S::Scalar* rows, int64_t stride) {
+                                          E* rows, int64_t stride) {
   using T = typename S::Scalar;
   typename S::Vec check = S::zero();
   for (int64_t r = 0; r < count; ++r) {
-    T* row = rows + r * stride;
+    E* row = rows + r * stride;
     for (int64_t c = 0; c < width; c += S::kLanes) {
       const typename S::Vec value = S::load(sum + r * width + c) * factor;
       check += value * T(0);
       if (c + S::kLanes <= dim) {
-        S::store(row + c, value);
+        store_elements<S>(row + c, value);
       } else {
         T last[S::kLanes];
         S::store(last, value);
-        copy_row<T, S::kLanes>(last, dim - c, row + c);
+        convert_row<S>(last, dim - c, row + c);
       }
     }
   }
@@ -148,14 +143,18 @@ HEADLIGHT_INLINE typename S::Scalar sink_gradient(const PreparedTile<typename S:
   return sum;
 }
 
+// Rows of one head as kernels read them: of all queries, and of the keys of the chunk.
+template <typename T>
+struct ReadableRows {
+  Rows<const T> queries, grad_out, keys, values;
+};
+
 // One tile of queries against one block of keys.
-template <class S, int kVecs>
-__attribute__((noinline)) bool backward_block(const BackwardProblem<typename S::Scalar>& p,
-                                              const Tile<S, kVecs>& t, Span keys,
-                                              int64_t first_of_chunk,
+template <class S, int kVecs, class E>
+__attribute__((noinline)) bool backward_block(const BackwardProblem<E>& p, const Tile<S, kVecs>& t,
+                                              Span keys, int64_t first_of_chunk,
                                               const BackwardScratch<typename S::Scalar>& w,
-                                              const Rows<const typename S::Scalar>& query_rows,
-                                              const Rows<const typename S::Scalar>& grad_out_rows,
+                                              const ReadableRows<typename S::Scalar>& x,
                                               bool careful) {
   using T = typename S::Scalar;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
@@ -164,12 +163,15 @@ __attribute__((noinline)) bool backward_block(const BackwardProblem<typename S::
   const int64_t value_width = round_up(p.shape.value_dim, S::kLanes);
   const int64_t count = keys.end - keys.begin;
   const GradientScratch<T>& b = w.block;
+  const int64_t skipped = keys.begin - first_of_chunk;
+  const Rows<const T> key_rows{x.keys.data + skipped * x.keys.stride, x.keys.stride};
+  const Rows<const T> value_rows{x.values.data + skipped * x.values.stride, x.values.stride};
   const bool masked = tile_gradients<S, kVecs>(p, t, tile_of<S>(w.tiles, p.shape, t.first),
-                                               keys.begin, count, b, careful);
+                                               key_rows, value_rows, keys.begin, count, b, careful);
   if (p.options.softcap > 0) multiply<S>(b.slope, count * kLanes, b.grad_scores);
   const T* live = careful ? b.live : nullptr;
   if (p.grad_q.data) {
-    const Scalars<T> key_columns{row_of(p.k, t.batch, t.kv_head, keys.begin), p.k.row_stride};
+    const Scalars<T> key_columns{key_rows.data, key_rows.stride};
     const Rows<const T> grad_scores{b.grad_scores, kLanes};
     const Rows<T> sums{w.grad_queries + t.first * head_dim, kLanes};
     if (careful) {
@@ -179,21 +181,20 @@ __attribute__((noinline)) bool backward_block(const BackwardProblem<typename S::
     }
   }
   if (p.grad_k.data) {
-    add_to_keys(t, count, b.grad_scores, query_rows, key_width, live,
-                w.grad_keys + (keys.begin - first_of_chunk) * key_width);
+    add_to_keys(t, count, b.grad_scores, x.queries, key_width, live,
+                w.grad_keys + skipped * key_width);
   }
   if (p.grad_v.data) {
-    add_to_keys(t, count, b.weights, grad_out_rows, value_width, live,
-                w.grad_values + (keys.begin - first_of_chunk) * value_width);
+    add_to_keys(t, count, b.weights, x.grad_out, value_width, live,
+                w.grad_values + skipped * value_width);
   }
   return masked;
 }
 
 // Returns false if something is not finite that a masked pair may have made so.
-template <class S>
-bool backward_once(const BackwardProblem<typename S::Scalar>& p, int64_t batch, int64_t kv_head,
-                   Span keys, int64_t chunk, const BackwardScratch<typename S::Scalar>& w,
-                   bool careful) {
+template <class S, class E>
+bool backward_once(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head, Span keys,
+                   int64_t chunk, const BackwardScratch<typename S::Scalar>& w, bool careful) {
   using T = typename S::Scalar;
   const AttentionShape& shape = p.shape;
   const int64_t key_width = round_up(shape.head_dim, S::kLanes);
@@ -203,13 +204,21 @@ bool backward_once(const BackwardProblem<typename S::Scalar>& p, int64_t batch, 
   for (int64_t e = 0; e < count * value_width; ++e) w.grad_values[e] = 0;
   bool masked = false;
   bool finite = true;
+  const Sequence sequence = sequence_of(shape, batch);
+  const int64_t key_row = sequence.first_key + keys.begin;
+  ReadableRows<T> x;
+  x.keys = readable_rows<S>(row_of(p.k, batch, kv_head, key_row), p.k.row_stride, count,
+                            shape.head_dim, w.key_rows, key_width);
+  x.values = readable_rows<S>(row_of(p.v, batch, kv_head, key_row), p.v.row_stride, count,
+                              shape.value_dim, w.value_rows, value_width);
   const int64_t group = shape.heads / shape.kv_heads;
   for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-    const Rows<const T> query_rows =
-        padded_rows<S>(p.q, batch, head, shape.queries, shape.head_dim, w.query_rows);
-    const Rows<const T> grad_out_rows =
-        padded_rows<S>(p.grad_out, batch, head, shape.queries, shape.value_dim, w.grad_out_rows);
-    const Span queries{0, shape.queries};
+    x.queries = readable_rows<S>(row_of(p.q, batch, head, sequence.first_query), p.q.row_stride,
+                                 sequence.queries, shape.head_dim, w.query_rows, key_width);
+    x.grad_out = readable_rows<S>(row_of(p.grad_out, batch, head, sequence.first_query),
+                                  p.grad_out.row_stride, sequence.queries, shape.value_dim,
+                                  w.grad_out_rows, value_width);
+    const Span queries{0, sequence.queries};
     const auto each_tile = [&](const auto& body) HEADLIGHT_INLINE_LAMBDA {
       for_each_tile<S>(queries,
                        [&](auto vecs, int64_t first, int64_t rows) HEADLIGHT_INLINE_LAMBDA {
@@ -219,7 +228,9 @@ bool backward_once(const BackwardProblem<typename S::Scalar>& p, int64_t batch, 
                        });
     };
     each_tile([&](const auto& t) HEADLIGHT_INLINE_LAMBDA {
-      prepare_tile(p, t, tile_of<S>(w.tiles, shape, t.first), w.scratch);
+      prepare_tile(p, t, {x.queries.data + t.first * x.queries.stride, x.queries.stride},
+                   {x.grad_out.data + t.first * x.grad_out.stride, x.grad_out.stride},
+                   tile_of<S>(w.tiles, shape, t.first), w.scratch, w.rows);
       T* sums = w.grad_queries + t.first * shape.head_dim;
       for (int64_t e = 0; e < shape.head_dim * t.kLanes; ++e) sums[e] = 0;
     });
@@ -231,52 +242,71 @@ bool backward_once(const BackwardProblem<typename S::Scalar>& p, int64_t batch, 
           masked = true;
           return;
         }
-        masked |= backward_block(p, t, part, keys.begin, w, query_rows, grad_out_rows, careful);
+        masked |= backward_block(p, t, part, keys.begin, w, x, careful);
       });
     }
     if (p.grad_q.data) {
-      HeadTensor<T> to = p.grad_q;
-      if (p.grad_q_parts) {
-        to.row_stride = shape.head_dim;
-        to.head_stride = shape.queries * to.row_stride;
-        to.batch_stride = shape.heads * to.head_stride;
-        to.data = p.grad_q_parts + chunk * shape.batch * to.batch_stride;
-      }
       each_tile([&](const auto& t) HEADLIGHT_INLINE_LAMBDA {
         const T* sums = w.grad_queries + t.first * shape.head_dim;
         T factors[2 * S::kLanes];
         for (int64_t r = 0; r < 2 * S::kLanes; ++r) factors[r] = p.scale;
-        lanes_to_rows<S>(sums, t.kLanes, shape.head_dim, factors, t.rows,
-                         row_of(to, batch, head, t.first), to.row_stride);
+        if (p.grad_q_parts) {
+          const int64_t row = first_row(shape, batch, head) + t.first;
+          lanes_to_rows<S>(sums, t.kLanes, shape.head_dim, factors, t.rows,
+                           p.grad_q_parts + (chunk * p.rows + row) * shape.head_dim,
+                           shape.head_dim);
+        } else {
+          lanes_to_elements<S>(sums, t.kLanes, shape.head_dim, factors, t.rows,
+                               row_of(p.grad_q, batch, head, sequence.first_query + t.first),
+                               p.grad_q.row_stride, w.rows);
+        }
         finite = finite && !any_not_finite<S>(sums, shape.head_dim * t.kLanes);
       });
     }
     if (p.grad_sink_parts && keys.begin == 0) {
       p.grad_sink_parts[batch * shape.heads + head] =
-          sink_gradient<S>(w.tiles, shape.queries, p.options.sinks[head]);
+          sink_gradient<S>(w.tiles, sequence.queries, p.options.sinks[head]);
     }
   }
   if (p.grad_k.data && count > 0) {
     finite &= write_rows<S>(w.grad_keys, key_width, count, shape.head_dim, p.scale,
-                            row_of(p.grad_k, batch, kv_head, keys.begin), p.grad_k.row_stride);
+                            row_of(p.grad_k, batch, kv_head, key_row), p.grad_k.row_stride);
   }
   if (p.grad_v.data && count > 0) {
     finite &= write_rows<S>(w.grad_values, value_width, count, shape.value_dim, T(1),
-                            row_of(p.grad_v, batch, kv_head, keys.begin), p.grad_v.row_stride);
+                            row_of(p.grad_v, batch, kv_head, key_row), p.grad_v.row_stride);
   }
   return finite || !masked;
 }
 
-template <class S>
-int64_t backward_workspace(const BackwardProblem<typename S::Scalar>& p, int64_t keys) {
-  return backward_scratch<S>(p.shape, keys, nullptr).size;
+template <class S, class E>
+void sum_parts(const typename S::Scalar* first, int64_t parts_stride, int64_t parts, int64_t count,
+               int64_t dim, E* rows, int64_t row_stride) {
+  using T = typename S::Scalar;
+  for (int64_t i = 0; i < count; ++i) {
+    const T* row = first + i * dim;
+    for (int64_t d = 0; d < dim; d += S::kLanes) {
+      const int64_t width = smaller(S::kLanes, dim - d);
+      T sums[S::kLanes];
+      for (int64_t c = 0; c < width; ++c) {
+        sums[c] = 0;
+        for (int64_t part = 0; part < parts; ++part) sums[c] += row[part * parts_stride + d + c];
+      }
+      convert_row<S>(sums, width, rows + i * row_stride + d);
+    }
+  }
 }
 
-template <class S>
-void backward(const BackwardProblem<typename S::Scalar>& p, int64_t batch, int64_t kv_head,
-              Span keys, int64_t chunk, typename S::Scalar* workspace) {
+template <class S, class E>
+int64_t backward_workspace(const BackwardProblem<E>& p, int64_t keys) {
+  return backward_scratch<S>(p, keys, static_cast<typename S::Scalar*>(nullptr)).size;
+}
+
+template <class S, class E>
+void backward(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head, Span keys, int64_t chunk,
+              typename S::Scalar* workspace) {
   const BackwardScratch<typename S::Scalar> w =
-      backward_scratch<S>(p.shape, keys.end - keys.begin, workspace);
+      backward_scratch<S>(p, keys.end - keys.begin, workspace);
   if (backward_once<S>(p, batch, kv_head, keys, chunk, w, false)) return;
   backward_once<S>(p, batch, kv_head, keys, chunk, w, true);
 }

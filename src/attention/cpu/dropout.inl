@@ -28,10 +28,10 @@ HEADLIGHT_INLINE uint64_t dropout_query_key(uint64_t head_key, int64_t query) {
 template <class S>
 HEADLIGHT_INLINE typename S::IntVec dropout_keeps(const uint32_t* low, const uint32_t* high,
                                                   int64_t key, uint32_t drop_below) {
-  using HashVec = typename S::HashVec;
+  using WordVec = typename S::WordVec;
   typedef uint32_t LooseHash
       __attribute__((vector_size(4 * S::kLanes), aligned(alignof(uint32_t)), may_alias));
-  HashVec x = *reinterpret_cast<const LooseHash*>(low) + uint32_t(key) * 0x9E3779B9u;
+  WordVec x = *reinterpret_cast<const LooseHash*>(low) + uint32_t(key) * 0x9E3779B9u;
   x = (x ^ (x >> 16)) * 0x7FEB352Du;
   x ^= *reinterpret_cast<const LooseHash*>(high);
   x = (x ^ (x >> 15)) * 0x846CA68Bu;

@@ -30,18 +30,17 @@ struct GradientScratch {
 // delta. Whole vectors of columns are multiplied row by row, and only the sums of the rows are
 // transposed; the remaining columns go lane by lane.
 template <class S, int kVecs>
-HEADLIGHT_INLINE void delta_of_rows(const BackwardProblem<typename S::Scalar>& p,
-                                    const Tile<S, kVecs>& t,
+HEADLIGHT_INLINE void delta_of_rows(const Tile<S, kVecs>& t, int64_t value_dim,
+                                    const Rows<const typename S::Scalar>& out,
+                                    const Rows<const typename S::Scalar>& grad_out,
                                     const PreparedTile<typename S::Scalar>& to,
                                     typename S::Scalar* scratch /* [value_dim, lanes] */) {
   using T = typename S::Scalar;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
-  const T* out = row_of(p.out, t.batch, t.head, t.first);
-  const T* grad_out = row_of(p.grad_out, t.batch, t.head, t.first);
-  const int64_t whole = p.shape.value_dim / S::kLanes * S::kLanes;
-  const int64_t rest = p.shape.value_dim - whole;
+  const int64_t whole = value_dim / S::kLanes * S::kLanes;
+  const int64_t rest = value_dim - whole;
   if (rest > 0) {
-    rows_to_lanes<S>(out + whole, p.out.row_stride, t.rows, kLanes, rest, T(1), scratch);
+    rows_to_lanes<S>(out.data + whole, out.stride, t.rows, kLanes, rest, T(1), scratch);
   }
   for (int v = 0; v < kVecs; ++v) {
     typename S::Vec sum = S::zero();
@@ -51,8 +50,8 @@ HEADLIGHT_INLINE void delta_of_rows(const BackwardProblem<typename S::Scalar>& p
         const int64_t r = v * S::kLanes + i;
         typename S::Vec row_sum = S::zero();
         for (int64_t c = 0; r < t.rows && c < whole; c += S::kLanes) {
-          row_sum += S::load(out + r * p.out.row_stride + c) *
-                     S::load(grad_out + r * p.grad_out.row_stride + c);
+          row_sum += S::load(out.data + r * out.stride + c) *
+                     S::load(grad_out.data + r * grad_out.stride + c);
         }
         row_sums[i] = row_sum;
       }
@@ -67,20 +66,26 @@ HEADLIGHT_INLINE void delta_of_rows(const BackwardProblem<typename S::Scalar>& p
   }
 }
 
-template <class S, int kVecs>
-HEADLIGHT_INLINE void prepare_tile(const BackwardProblem<typename S::Scalar>& p,
-                                   const Tile<S, kVecs>& t,
+// queries and grad_out are the rows of the tile; out_copy [lanes, padded value_dim] is where its
+// outputs are widened, null if they are read in place.
+template <class S, int kVecs, class E>
+HEADLIGHT_INLINE void prepare_tile(const BackwardProblem<E>& p, const Tile<S, kVecs>& t,
+                                   const Rows<const typename S::Scalar>& queries,
+                                   const Rows<const typename S::Scalar>& grad_out,
                                    const PreparedTile<typename S::Scalar>& to,
-                                   typename S::Scalar* scratch /* [value_dim, lanes] */) {
+                                   typename S::Scalar* scratch /* [value_dim, lanes] */,
+                                   typename S::Scalar* out_copy) {
   using T = typename S::Scalar;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
   const int64_t value_dim = p.shape.value_dim;
-  rows_to_lanes<S>(row_of(p.q, t.batch, t.head, t.first), p.q.row_stride, t.rows, kLanes,
-                   p.shape.head_dim, p.scale, to.queries);
-  rows_to_lanes<S>(row_of(p.grad_out, t.batch, t.head, t.first), p.grad_out.row_stride, t.rows,
-                   kLanes, value_dim, T(1), to.grad_out);
-  delta_of_rows<S, kVecs>(p, t, to, scratch);
-  const T* lse = p.lse + (t.batch * p.shape.heads + t.head) * p.shape.queries + t.first;
+  rows_to_lanes<S>(queries.data, queries.stride, t.rows, kLanes, p.shape.head_dim, p.scale,
+                   to.queries);
+  rows_to_lanes<S>(grad_out.data, grad_out.stride, t.rows, kLanes, value_dim, T(1), to.grad_out);
+  const Rows<const T> out = readable_rows<S>(
+      row_of(p.out, t.batch, t.head, t.sequence.first_query + t.first), p.out.row_stride, t.rows,
+      value_dim, out_copy, round_up(value_dim, S::kLanes));
+  delta_of_rows<S, kVecs>(t, value_dim, out, grad_out, to, scratch);
+  const T* lse = p.lse + first_row(p.shape, t.batch, t.head) + t.first;
   for (int64_t r = 0; r < kLanes; ++r) {
     to.lse[r] = r < t.rows && lse[r] != -kInfinity<T> ? lse[r] : kInfinity<T>;
   }
@@ -89,20 +94,20 @@ HEADLIGHT_INLINE void prepare_tile(const BackwardProblem<typename S::Scalar>& p,
 // Fills w.weights (after dropout) and w.grad_scores (before the slope of the softcap, which is in
 // w.slope if there is one). Returns whether some pair may be masked.
 template <class S, int kVecs>
-HEADLIGHT_INLINE bool tile_gradients(const BackwardProblem<typename S::Scalar>& p,
-                                     const Tile<S, kVecs>& t,
-                                     const PreparedTile<typename S::Scalar>& x, int64_t first_key,
-                                     int64_t count, const GradientScratch<typename S::Scalar>& w,
-                                     bool careful) {
+HEADLIGHT_INLINE bool tile_gradients(const Problem<typename S::Scalar>& p, const Tile<S, kVecs>& t,
+                                     const PreparedTile<typename S::Scalar>& x,
+                                     const Rows<const typename S::Scalar>& keys,
+                                     const Rows<const typename S::Scalar>& values,
+                                     int64_t first_key, int64_t count,
+                                     const GradientScratch<typename S::Scalar>& w, bool careful) {
   using T = typename S::Scalar;
   using Vec = typename S::Vec;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
   const bool masked =
-      tile_scores<S, kVecs>(p, t, x.queries, first_key, count, w.weights, w.slope, w.scratch);
+      tile_scores<S, kVecs>(p, t, x.queries, keys, first_key, count, w.weights, w.slope, w.scratch);
   if (careful) mark_live<S>(w.weights, count * kLanes, w.live);
-  product<S, kVecs, false, Along::depth>(
-      count, {row_of(p.v, t.batch, t.kv_head, first_key), p.v.row_stride}, p.shape.value_dim,
-      {x.grad_out, kLanes}, {w.grad_scores, kLanes});
+  product<S, kVecs, false, Along::depth>(count, {values.data, values.stride}, p.shape.value_dim,
+                                         {x.grad_out, kLanes}, {w.grad_scores, kLanes});
   Vec lse[kVecs];
   Vec delta[kVecs];
   for (int v = 0; v < kVecs; ++v) {

@@ -73,20 +73,20 @@ HEADLIGHT_INLINE void limit_keys(const Tile<S, kVecs>& t, int64_t first_key, Spa
   }
 }
 
-// Scores of the tile for the keys first_key .. first_key + count, from its transposed queries
-// (scale included). slope, if not null and there is a softcap, gets its derivative. scratch holds
-// one tile. Returns whether some pair may be masked.
+// Scores of the tile for the keys first_key .. first_key + count, whose rows are `keys`, from its
+// transposed queries (scale included). slope, if not null and there is a softcap, gets its
+// derivative. scratch holds one tile. Returns whether some pair may be masked.
 template <class S, int kVecs>
 __attribute__((noinline)) bool tile_scores(const Problem<typename S::Scalar>& p,
                                            const Tile<S, kVecs>& t,
-                                           const typename S::Scalar* queries, int64_t first_key,
+                                           const typename S::Scalar* queries,
+                                           Rows<const typename S::Scalar> keys, int64_t first_key,
                                            int64_t count, typename S::Scalar* scores,
                                            typename S::Scalar* slope, typename S::Scalar* scratch) {
   using T = typename S::Scalar;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
   const AttentionOptions<T>& o = p.options;
-  const T* keys = row_of(p.k, t.batch, t.kv_head, first_key);
-  product<S, kVecs, false, Along::depth>(count, {keys, p.k.row_stride}, p.shape.head_dim,
+  product<S, kVecs, false, Along::depth>(count, {keys.data, keys.stride}, p.shape.head_dim,
                                          {queries, kLanes}, {scores, kLanes});
   if (o.softcap > 0) {
     const T cap = T(o.softcap);

@@ -27,7 +27,10 @@ struct Simd {
   static constexpr int kRows = kRows_;
   typedef T Vec __attribute__((vector_size(sizeof(T) * kLanes_)));
   typedef Int IntVec __attribute__((vector_size(sizeof(T) * kLanes_)));
-  typedef uint32_t HashVec __attribute__((vector_size(4 * kLanes_)));
+  typedef uint32_t WordVec __attribute__((vector_size(4 * kLanes_)));
+  typedef uint16_t ShortVec __attribute__((vector_size(2 * kLanes_)));
+  typedef uint16_t LooseShorts
+      __attribute__((vector_size(2 * kLanes_), aligned(alignof(uint16_t)), may_alias));
   typedef T LooseVec
       __attribute__((vector_size(sizeof(T) * kLanes_), aligned(alignof(T)), may_alias));
 
@@ -35,6 +38,7 @@ struct Simd {
   static HEADLIGHT_INLINE void store(T* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
   static HEADLIGHT_INLINE Vec all(T x) { return x - Vec{}; }
   static HEADLIGHT_INLINE IntVec all_int(Int x) { return x - IntVec{}; }
+  static HEADLIGHT_INLINE WordVec all_words(uint32_t x) { return x - WordVec{}; }
   static HEADLIGHT_INLINE IntVec iota() {
     IntVec result = {};
     for (int i = 0; i < kLanes; ++i) result[i] = i;

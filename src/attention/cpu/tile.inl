@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attention/cpu/dropout.inl"
+#include "attention/cpu/element.inl"
 #include "attention/cpu/kernels.h"
 #include "attention/cpu/product.inl"
 #include "attention/cpu/transpose.inl"
@@ -25,14 +26,21 @@ struct Band {
   }
 };
 
+// Where query 0 stands among the keys.
+template <typename T>
+HEADLIGHT_INLINE int64_t query_offset(const AttentionOptions<T>& o, int64_t length,
+                                      int64_t queries) {
+  if (o.causal == Causal::bottom_right) return length - queries;
+  return o.causal == Causal::offset ? o.causal_offset : 0;
+}
+
 template <typename T>
 HEADLIGHT_INLINE Band band_of(const Problem<T>& p, int64_t batch) {
   constexpr int64_t kFar = int64_t{1} << 42;
   const AttentionOptions<T>& o = p.options;
-  const int64_t length = o.key_lengths ? o.key_lengths[batch] : p.shape.keys;
-  int64_t offset = 0;
-  if (o.causal == Causal::bottom_right) offset = length - p.shape.queries;
-  if (o.causal == Causal::offset) offset = o.causal_offset;
+  const Sequence sequence = sequence_of(p.shape, batch);
+  const int64_t length = o.key_lengths ? o.key_lengths[batch] : sequence.keys;
+  const int64_t offset = query_offset(o, length, sequence.queries);
   Band band{-kFar, kFar, length};
   if (o.causal != Causal::none) band.end = offset + 1;
   if (o.window_right >= 0) band.end = smaller(band.end, offset + o.window_right + 1);
@@ -46,8 +54,10 @@ struct Tile {
   static constexpr int64_t kLanes = kVecs * S::kLanes;
 
   int64_t batch, head, kv_head;
-  int64_t first;       // query
+  Sequence sequence;
+  int64_t first;       // query of the sequence
   int64_t rows;        // of kLanes; the lanes beyond hold nothing
+  int64_t offset;      // query i stands at position i + offset among the keys
   Span seen;           // keys that some row may see
   Span shared;         // keys that every row may see, by lengths, causality and window
   int64_t begin, end;  // keys of the first row; the next rows' are one further each
@@ -62,6 +72,10 @@ HEADLIGHT_INLINE void start_tile(const Problem<typename S::Scalar>& p, int64_t b
   t.kv_head = head / (p.shape.heads / p.shape.kv_heads);
   t.first = first;
   t.rows = rows;
+  t.sequence = sequence_of(p.shape, batch);
+  t.offset = query_offset(p.options,
+                          p.options.key_lengths ? p.options.key_lengths[batch] : t.sequence.keys,
+                          t.sequence.queries);
   const Band band = band_of(p, batch);
   const Span top = band.of(first);
   const Span bottom = band.of(first + rows - 1);
@@ -94,16 +108,47 @@ HEADLIGHT_INLINE void for_each_tile(Span queries, const Body& body) {
   }
 }
 
-template <typename T>
-HEADLIGHT_INLINE const T* row_of(const HeadTensor<const T>& x, int64_t batch, int64_t head,
-                                 int64_t row) {
+template <typename E>
+HEADLIGHT_INLINE E* row_of(const HeadTensor<E>& x, int64_t batch, int64_t head, int64_t row) {
   return x.data + batch * x.batch_stride + head * x.head_stride + row * x.row_stride;
 }
 
-template <typename T>
-HEADLIGHT_INLINE T* row_of(const HeadTensor<T>& x, int64_t batch, int64_t head,
-                           int64_t row) requires(!std::is_const_v<T>) {
-  return x.data + batch * x.batch_stride + head * x.head_stride + row * x.row_stride;
+// Some keys or values of one KV head, or queries of one head, as numbers that kernels can read:
+// where they are, if the tensor holds such numbers, else converted into copy [count, width].
+template <class S, class E>
+HEADLIGHT_INLINE Rows<const typename S::Scalar> readable_rows(const E* from, int64_t stride,
+                                                              int64_t count, int64_t dim,
+                                                              typename S::Scalar* copy,
+                                                              int64_t width) {
+  using T = typename S::Scalar;
+  if constexpr (std::is_same_v<E, T>) {
+    if (!copy) return {from, stride};
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    T* to = copy + r * width;
+    if (width > dim) S::store(to + width - S::kLanes, S::zero());
+    convert_row<S>(from + r * stride, dim, to);
+  }
+  return {copy, width};
+}
+
+// rows [row_count, columns] = source [columns, lanes] transposed, row r times factors[r]. scratch
+// [lanes, padded columns] is used on the way to 16 bits.
+template <class S, class E>
+HEADLIGHT_INLINE void lanes_to_elements(const typename S::Scalar* source, int64_t lanes,
+                                        int64_t columns, const typename S::Scalar* factors,
+                                        int64_t row_count, E* rows, int64_t row_stride,
+                                        typename S::Scalar* scratch) {
+  using T = typename S::Scalar;
+  if constexpr (std::is_same_v<E, T>) {
+    lanes_to_rows<S>(source, lanes, columns, factors, row_count, rows, row_stride);
+  } else {
+    const int64_t width = round_up(columns, S::kLanes);
+    lanes_to_rows<S>(source, lanes, columns, factors, row_count, scratch, width);
+    for (int64_t r = 0; r < row_count; ++r) {
+      convert_row<S>(scratch + r * width, columns, rows + r * row_stride);
+    }
+  }
 }
 
 }  // namespace

@@ -126,16 +126,5 @@ __attribute__((noinline)) void lanes_to_rows(const typename S::Scalar* source, i
                                                     rows, row_stride);
 }
 
-// to [count] = from, in pieces as wide as fit; nothing beyond count is touched.
-template <typename T, int kWidth>
-HEADLIGHT_INLINE void copy_row(const T* from, int64_t count, T* to) {
-  using S = Simd<T, kWidth, 1>;
-  int64_t c = 0;
-  for (; c + kWidth <= count; c += kWidth) S::store(to + c, S::load(from + c));
-  if constexpr (kWidth > 1) {
-    if (c < count) copy_row<T, kWidth / 2>(from + c, count - c, to + c);
-  }
-}
-
 }  // namespace
 }  // namespace headlight::attention
