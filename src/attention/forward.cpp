@@ -69,6 +69,7 @@ void run_forward(const KernelTable& kernels, const AttentionForward<E>& call,
   p.lse = call.lse;
   p.statistics = call.statistics;
   p.with_statistics = of_rows(call.statistics);
+  p.local_window = call.statistics.local_window;
   if (is_decoding(chosen, p)) return run_decode(chosen, p, parallel);
 
   // Unit numbers of packed sequences, and the row denominators that `received` needs.

@@ -147,12 +147,14 @@ HEADLIGHT_INLINE typename S::Scalar sink_gradient(const PreparedTile<typename S:
 template <typename T>
 struct ReadableRows {
   Rows<const T> queries, grad_out, keys, values;
+  bool wants_q, wants_k, wants_v;  // which gradients
 };
 
 // One tile of queries against one block of keys.
-template <class S, int kVecs, class E>
-__attribute__((noinline)) bool backward_block(const BackwardProblem<E>& p, const Tile<S, kVecs>& t,
-                                              Span keys, int64_t first_of_chunk,
+template <class S, int kVecs>
+__attribute__((noinline)) bool backward_block(const Problem<typename S::Scalar>& p,
+                                              const Tile<S, kVecs>& t, Span keys,
+                                              int64_t first_of_chunk,
                                               const BackwardScratch<typename S::Scalar>& w,
                                               const ReadableRows<typename S::Scalar>& x,
                                               bool careful) {
@@ -170,7 +172,7 @@ __attribute__((noinline)) bool backward_block(const BackwardProblem<E>& p, const
                                                key_rows, value_rows, keys.begin, count, b, careful);
   if (p.options.softcap > 0) multiply<S>(b.slope, count * kLanes, b.grad_scores);
   const T* live = careful ? b.live : nullptr;
-  if (p.grad_q.data) {
+  if (x.wants_q) {
     const Scalars<T> key_columns{key_rows.data, key_rows.stride};
     const Rows<const T> grad_scores{b.grad_scores, kLanes};
     const Rows<T> sums{w.grad_queries + t.first * head_dim, kLanes};
@@ -180,11 +182,11 @@ __attribute__((noinline)) bool backward_block(const BackwardProblem<E>& p, const
       product<S, kVecs, true, Along::rows>(head_dim, key_columns, count, grad_scores, sums);
     }
   }
-  if (p.grad_k.data) {
+  if (x.wants_k) {
     add_to_keys(t, count, b.grad_scores, x.queries, key_width, live,
                 w.grad_keys + skipped * key_width);
   }
-  if (p.grad_v.data) {
+  if (x.wants_v) {
     add_to_keys(t, count, b.weights, x.grad_out, value_width, live,
                 w.grad_values + skipped * value_width);
   }
@@ -207,6 +209,9 @@ bool backward_once(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head, 
   const Sequence sequence = sequence_of(shape, batch);
   const int64_t key_row = sequence.first_key + keys.begin;
   ReadableRows<T> x;
+  x.wants_q = p.grad_q.data;
+  x.wants_k = p.grad_k.data;
+  x.wants_v = p.grad_v.data;
   x.keys = readable_rows<S>(row_of(p.k, batch, kv_head, key_row), p.k.row_stride, count,
                             shape.head_dim, w.key_rows, key_width);
   x.values = readable_rows<S>(row_of(p.v, batch, kv_head, key_row), p.v.row_stride, count,
@@ -242,7 +247,7 @@ bool backward_once(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head, 
           masked = true;
           return;
         }
-        masked |= backward_block(p, t, part, keys.begin, w, x, careful);
+        masked |= backward_block<S>(p, t, part, keys.begin, w, x, careful);
       });
     }
     if (p.grad_q.data) {

@@ -119,8 +119,9 @@ HEADLIGHT_INLINE void start_forward(const ForwardProblem<E>& p, const Tile<S, kV
 }
 
 // Takes in the keys of `block` that are in `keys`.
-template <class S, int kVecs, class E>
-__attribute__((noinline)) void forward_block(const ForwardProblem<E>& p, const Tile<S, kVecs>& t,
+template <class S, int kVecs>
+__attribute__((noinline)) void forward_block(const Problem<typename S::Scalar>& p,
+                                             const Tile<S, kVecs>& t,
                                              const KeyBlock<typename S::Scalar>& block, Span keys,
                                              const ForwardScratch<typename S::Scalar>& w,
                                              ForwardTile<typename S::Scalar>& x, bool careful) {
@@ -243,7 +244,7 @@ HEADLIGHT_INLINE bool forward_tile(const ForwardProblem<E>& p, const Tile<S, kVe
   start_forward(p, t, w, x);
   for (int64_t j = t.seen.begin; j < t.seen.end; j += kKeysPerBlock) {
     const Span keys{j, smaller(j + kKeysPerBlock, t.seen.end)};
-    forward_block(p, t, key_block<S>(p, t.batch, t.kv_head, keys, w), keys, w, x, careful);
+    forward_block<S>(p, t, key_block<S>(p, t.batch, t.kv_head, keys, w), keys, w, x, careful);
   }
   return finish_forward(p, t, w, x, careful);
 }
@@ -276,7 +277,7 @@ void forward(const ForwardProblem<E>& p, int64_t batch, int64_t head, Span queri
       const KeyBlock<T> block = key_block<S>(p, batch, kv_head, seen, w);
       each_tile([&](const auto& t, ForwardTile<T>& x) HEADLIGHT_INLINE_LAMBDA {
         start_forward(p, t, w, x);
-        if (t.seen.begin < t.seen.end) forward_block(p, t, block, t.seen, w, x, false);
+        if (t.seen.begin < t.seen.end) forward_block<S>(p, t, block, t.seen, w, x, false);
         if (!finish_forward(p, t, w, x, false)) {
           forward_tile(p, t, w, x, true);
           if (w.keys) key_block<S>(p, batch, kv_head, seen, w);
@@ -291,7 +292,7 @@ void forward(const ForwardProblem<E>& p, int64_t batch, int64_t head, Span queri
           key_block<S>(p, batch, kv_head, {j, smaller(j + kKeysPerBlock, seen.end)}, w);
       each_tile([&](const auto& t, ForwardTile<T>& x) HEADLIGHT_INLINE_LAMBDA {
         const Span keys{larger(j, t.seen.begin), smaller(block.span.end, t.seen.end)};
-        if (keys.begin < keys.end) forward_block(p, t, block, keys, w, x, false);
+        if (keys.begin < keys.end) forward_block<S>(p, t, block, keys, w, x, false);
       });
     }
     each_tile([&](const auto& t, ForwardTile<T>& x) HEADLIGHT_INLINE_LAMBDA {

@@ -94,12 +94,11 @@ HEADLIGHT_INLINE void prepare_tile(const BackwardProblem<E>& p, const Tile<S, kV
 // Fills w.weights (after dropout) and w.grad_scores (before the slope of the softcap, which is in
 // w.slope if there is one). Returns whether some pair may be masked.
 template <class S, int kVecs>
-HEADLIGHT_INLINE bool tile_gradients(const Problem<typename S::Scalar>& p, const Tile<S, kVecs>& t,
-                                     const PreparedTile<typename S::Scalar>& x,
-                                     const Rows<const typename S::Scalar>& keys,
-                                     const Rows<const typename S::Scalar>& values,
-                                     int64_t first_key, int64_t count,
-                                     const GradientScratch<typename S::Scalar>& w, bool careful) {
+__attribute__((noinline)) bool tile_gradients(
+    const Problem<typename S::Scalar>& p, const Tile<S, kVecs>& t,
+    const PreparedTile<typename S::Scalar>& x, const Rows<const typename S::Scalar>& keys,
+    const Rows<const typename S::Scalar>& values, int64_t first_key, int64_t count,
+    const GradientScratch<typename S::Scalar>& w, bool careful) {
   using T = typename S::Scalar;
   using Vec = typename S::Vec;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;

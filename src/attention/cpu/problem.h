@@ -17,6 +17,8 @@ struct Problem {
   T keep_scale = 1;          // 1 / (1 - dropout)
   int64_t most_queries = 0;  // of one sequence
   int64_t most_keys = 0;
+  bool with_statistics = false;  // of rows, in a forward pass
+  int64_t local_window = 0;      // of these
 };
 
 // E is what the tensors hold. Batch strides are 0 where sequences are packed.
@@ -25,7 +27,6 @@ struct ForwardProblem : Problem<Compute<E>> {
   HeadTensor<const E> q, k, v;
   HeadTensor<E> out;
   Compute<E>* lse = nullptr;
-  bool with_statistics = false;  // of rows
   AttentionStatistics<Compute<E>> statistics;
   // [batch, heads, queries]: the logarithm of the denominator without the sink. Null: not wanted.
   Compute<E>* key_lse = nullptr;

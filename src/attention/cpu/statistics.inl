@@ -76,8 +76,9 @@ HEADLIGHT_INLINE void keep_scores(const Tile<S, kVecs>& t, Span keys,
 
 // Turns the scores of a block into weights, like the plain loop of the forward pass, and adds up
 // what they tell about their rows.
-template <class S, int kVecs, class P>
-__attribute__((noinline)) void add_row_sums(const P& p, const Tile<S, kVecs>& t, Span keys,
+template <class S, int kVecs>
+__attribute__((noinline)) void add_row_sums(const Problem<typename S::Scalar>& p,
+                                            const Tile<S, kVecs>& t, Span keys,
                                             typename S::Scalar* scores, const typename S::Vec* base,
                                             typename S::Vec* total,
                                             const RowSums<typename S::Scalar>& x) {
@@ -87,7 +88,7 @@ __attribute__((noinline)) void add_row_sums(const P& p, const Tile<S, kVecs>& t,
   using Row = RowSums<T>;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
   keep_scores(t, keys, scores, x);
-  const Vec window = S::all(T(p.statistics.local_window));
+  const Vec window = S::all(T(p.local_window));
   for (int v = 0; v < kVecs; ++v) {
     const auto at = [&](int which)
                         HEADLIGHT_INLINE_LAMBDA { return lanes_of<S, kVecs>(x, which, v); };
