@@ -21,13 +21,14 @@ Span AlignedText::span_of(size_t begin, size_t end) const {
   if (begin < end) return {span_of(begin).begin, span_of(end - 1).end};
   if (begin < text.size()) return {span_of(begin).begin, span_of(begin).begin};
   if (begin > 0) return {span_of(begin - 1).end, span_of(begin - 1).end};
-  return {character(base_), character(base_)};
+  return origin();
 }
 
 AlignedText AlignedText::slice(size_t begin, size_t end) const {
   const size_t base = base_ + (spans_.empty() ? begin : 0);
   AlignedText part(*original_, base, base);
   part.text = text.substr(begin, end - begin);
+  part.origin_ = span_of(begin, end).begin;
   if (!spans_.empty())
     part.spans_.assign(spans_.begin() + static_cast<ptrdiff_t>(begin),
                        spans_.begin() + static_cast<ptrdiff_t>(end));
@@ -62,7 +63,7 @@ void replace_characters(AlignedText& text, const std::vector<ChangedCharacter>& 
   };
   for (const ChangedCharacter& c : characters) {
     if (c.change > 0 || at >= text.text.size()) {
-      writer.put(c.code, at == 0 ? text.span_of(0, 0) : text.span_of(at - 1));
+      writer.put(c.code, at == 0 ? text.origin() : text.span_of(at - 1));
       continue;
     }
     writer.put(c.code, text.span_of(at));

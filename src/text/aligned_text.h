@@ -28,7 +28,9 @@ class AlignedText {
  public:
   // Bytes [begin, end) of the original, which must outlive this.
   AlignedText(const OriginalText& original, size_t begin, size_t end)
-      : text(original.text.substr(begin, end - begin)), original_(&original), base_(begin) {}
+      : text(original.text.substr(begin, end - begin)), original_(&original), base_(begin) {
+    origin_ = character(begin);
+  }
 
   std::string text;
 
@@ -43,9 +45,8 @@ class AlignedText {
   Span span_of(size_t begin, size_t end) const;
   // The same stretch, cut to bytes [begin, end).
   AlignedText slice(size_t begin, size_t end) const;
-  // Whether the stretch begins where the original does.
-  bool at_start() const { return span_of(0, 0).begin == 0; }
-  bool unmoved() const { return spans_.empty(); }
+  // Where the stretch begins in the original; an empty range there.
+  Span origin() const { return {origin_, origin_}; }
 
  private:
   friend class AlignedWriter;
@@ -59,6 +60,7 @@ class AlignedText {
 
   const OriginalText* original_;
   size_t base_;
+  int64_t origin_ = 0;
   std::vector<ByteSpan> spans_;  // empty: as in the original
 };
 

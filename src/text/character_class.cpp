@@ -2,6 +2,8 @@
 
 #include <unicode/uchar.h>
 
+#include "text/newer_characters.h"
+
 namespace headlight::text {
 namespace {
 
@@ -24,22 +26,34 @@ bool is_whitespace(char32_t code) {
 
 bool is_numeric(char32_t code) {
   if (code < 0x80) return code >= '0' && code <= '9';
-  return is_in(category(code), U_GC_N_MASK);
+  const int kind = category(code);
+  return is_in(kind, U_GC_N_MASK) || (kind == U_UNASSIGNED && is_among(code, kNewerNumbers));
 }
 
 bool is_letter(char32_t code) {
   if (code < 0x80) return (code | 0x20) >= 'a' && (code | 0x20) <= 'z';
-  return is_in(category(code), U_GC_L_MASK);
+  const int kind = category(code);
+  return is_in(kind, U_GC_L_MASK) || (kind == U_UNASSIGNED && is_among(code, kNewerLetters));
 }
 
 bool is_word_character(char32_t code) {
   if (code < 0x80) return is_letter(code) || is_numeric(code) || code == '_';
+  const int kind = category(code);
+  if (kind == U_UNASSIGNED) {
+    return is_among(code, kNewerLetters) || is_among(code, kNewerMarks) ||
+           is_among(code, kNewerNumbers);
+  }
   return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_ALPHABETIC) || code == 0x200C ||
-         code == 0x200D || is_in(category(code), U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK);
+         code == 0x200D || is_in(kind, U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK);
 }
 
 char32_t lower_case(char32_t code) {
   if (code < 0x80) return code >= 'A' && code <= 'Z' ? code + 32 : code;
+  if (category(code) == U_UNASSIGNED) {
+    for (const CapitalRange& range : kNewerCapitals)
+      if (code >= range.first && code <= range.last)
+        return static_cast<char32_t>(static_cast<int>(code) + range.to_lower);
+  }
   return static_cast<char32_t>(u_tolower(static_cast<UChar32>(code)));
 }
 

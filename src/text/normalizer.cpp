@@ -143,9 +143,7 @@ void replace(AlignedText& text, const std::vector<Range>& matches, std::string_v
   for (const Range& match : matches) {
     keep_until(match.begin);
     // New characters belong to the last one that was replaced, or to the one before the place.
-    Span span = match.end > 0 ? text.span_of(match.end - 1) : text.span_of(0, 0);
-    if (match.end == 0) span.end = span.begin;
-    out.put(content, span);
+    out.put(content, match.end > 0 ? text.span_of(match.end - 1) : text.origin());
     at = match.end;
   }
   keep_until(text.text.size());

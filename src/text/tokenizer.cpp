@@ -86,7 +86,11 @@ void TokenizerParts::finish() {
   raw_finder = AddedTokenFinder(added_tokens, false, normalizers);
   normalized_finder = AddedTokenFinder(added_tokens, true, normalizers);
   for (const AddedToken& token : added_tokens) {
-    added_by_id[token.id] = token.content;
+    // As the library shows it: in its normal form.
+    const OriginalText original(token.content);
+    AlignedText content(original, 0, token.content.size());
+    if (token.normalized) normalize(normalizers, content);
+    added_by_id[token.id] = content.text;
     added_by_content[token.content] = token.id;
     if (token.special) special_contents.insert(token.content);
   }
