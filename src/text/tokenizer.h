@@ -35,10 +35,11 @@ class Tokenizer {
   std::shared_ptr<TokenizerParts> parts_;
 };
 
-// Reads what `path` holds: a tokenizer.json, or a folder with the first of
+// Reads what `path` holds: a tokenizer.json, a sentencepiece model (.model; Marian's .spm, of which
+// target.spm cuts the other language), or a folder with the first of
 //   tokenizer.json
-//   source.spm, target.spm and vocab.json          (Marian)
-//   spiece.model, tokenizer.model, sentencepiece.bpe.model   (T5, Llama, …)
+//   source.spm and vocab.json                      (Marian)
+//   spiece.model (T5), tokenizer.model (Llama and its like)
 //   vocab.json and merges.txt                      (GPT-2, RoBERTa)
 //   vocab.txt                                      (BERT)
 // beside the tokenizer_config.json that the classic files are explained by. Truncation and padding

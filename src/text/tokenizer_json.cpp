@@ -4,19 +4,10 @@
 
 #include "headlight/error.h"
 #include "tensorfile/json_file.h"
+#include "text/classic_files.h"
 
 namespace headlight::text {
 namespace {
-
-TokenTable read_vocabulary(const JsonPlace& place) {
-  if (!place.value().is_object()) place.fail("this should be an object from tokens to ids");
-  TokenTable tokens;
-  for (const auto& [text, id] : place.value().items()) {
-    if (!id.is_number_integer()) place.fail(fmt::format("the id of \"{}\" is no integer", text));
-    tokens.add(text, id.get<int64_t>());
-  }
-  return tokens;
-}
 
 BpeOptions read_bpe_options(const JsonPlace& model) {
   BpeOptions options{.unknown = model.text("unk_token", ""),
@@ -67,16 +58,15 @@ std::unique_ptr<WordModel> read_model(const JsonPlace& model,
                                       std::vector<PreTokenizer>& pre_tokenizers) {
   const std::string type = type_of(model);
   if (type == "BPE")
-    return make_bpe_for(pre_tokenizers, read_vocabulary(model.at("vocab")),
-                        read_bpe_options(model));
+    return make_bpe_for(pre_tokenizers, read_token_ids(model.at("vocab")), read_bpe_options(model));
   if (type == "WordPiece")
-    return make_word_piece(read_vocabulary(model.at("vocab")),
+    return make_word_piece(read_token_ids(model.at("vocab")),
                            {.unknown = model.text("unk_token", "[UNK]"),
                             .continuing_prefix = model.text("continuing_subword_prefix", "##"),
                             .longest_word = model.integer("max_input_chars_per_word", 100)});
   if (type == "Unigram") return read_unigram(model);
   if (type == "WordLevel")
-    return make_word_level(read_vocabulary(model.at("vocab")), model.text("unk_token", ""));
+    return make_word_level(read_token_ids(model.at("vocab")), model.text("unk_token", ""));
   model.at("type").fail(
       fmt::format("\"{}\" is not known; known are BPE, Unigram, WordLevel, WordPiece", type));
 }
@@ -118,23 +108,16 @@ std::shared_ptr<TokenizerParts> read_tokenizer_json(const std::filesystem::path&
   const JsonPlace root(json, file);
   auto parts = std::make_shared<TokenizerParts>();
   const JsonPlace model = root.at("model");
-  try {
-    if (root.has("normalizer")) parts->normalizers = read_normalizers(root.at("normalizer"));
-    if (root.has("pre_tokenizer"))
-      parts->pre_tokenizers = read_pre_tokenizers(root.at("pre_tokenizer"));
-    parts->model = read_model(model, parts->pre_tokenizers);
-    if (root.has("post_processor"))
-      parts->post_processors = read_post_processors(root.at("post_processor"));
-    if (root.has("decoder")) parts->decoders = read_decoders(root.at("decoder"));
-    if (root.has("added_tokens"))
-      parts->added_tokens = read_added_tokens(root.at("added_tokens"), parts->model->tokens());
-    parts->finish();
-  } catch (const Error& error) {
-    // What the parts themselves find does not know the file.
-    const std::string message = error.what();
-    if (message.starts_with(file.string())) throw;
-    throw Error(error.kind(), fmt::format("{}: {}", file.string(), message));
-  }
+  if (root.has("normalizer")) parts->normalizers = read_normalizers(root.at("normalizer"));
+  if (root.has("pre_tokenizer"))
+    parts->pre_tokenizers = read_pre_tokenizers(root.at("pre_tokenizer"));
+  parts->model = read_model(model, parts->pre_tokenizers);
+  if (root.has("post_processor"))
+    parts->post_processors = read_post_processors(root.at("post_processor"));
+  if (root.has("decoder")) parts->decoders = read_decoders(root.at("decoder"));
+  if (root.has("added_tokens"))
+    parts->added_tokens = read_added_tokens(root.at("added_tokens"), parts->model->tokens());
+  parts->finish();
   return parts;
 }
 
