@@ -79,7 +79,8 @@ std::string answer(const text::Tokenizer& tokenizer, const std::string& line,
   return described(text::encode(tokenizer, line, encoding));
 }
 
-void tokenize(const Options& options) {
+// A line an answer; with --json one object with all of them.
+void tokenize(const Options& options, const Common& common) {
   const text::Tokenizer tokenizer = text::read_tokenizer(options.model);
   std::ifstream file;
   if (!options.file.empty()) {
@@ -90,19 +91,27 @@ void tokenize(const Options& options) {
   std::istream& lines = options.file.empty() ? std::cin : file;
   const std::string name = options.file.empty() ? "standard input" : options.file.string();
   int64_t number = 0;
+  if (common.json) fmt::print("{{\"lines\": [");
   for (std::string line; std::getline(lines, line);) {
     ++number;
     try {
-      fmt::print("{}\n", answer(tokenizer, line, options));
+      std::string result = answer(tokenizer, line, options);
+      if (!common.json) {
+        fmt::print("{}\n", result);
+        continue;
+      }
+      if (options.decode) result = json(result).dump();
+      fmt::print("{}{}", number > 1 ? ", " : "", result);
     } catch (const Error& error) {
       throw Error(error.kind(), fmt::format("{}: line {}: {}", name, number, error.what()));
     }
   }
+  if (common.json) fmt::print("]}}\n");
 }
 
 }  // namespace
 
-void add_tokenize(CLI::App& program, const Common&) {
+void add_tokenize(CLI::App& program, const Common& common) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.add_subcommand(
       "tokenize", "What a model's tokenizer makes of text: ids, offsets and tokens, and back");
@@ -127,7 +136,7 @@ void add_tokenize(CLI::App& program, const Common&) {
       "offsets count\nUnicode characters.\n\nExample:\n"
       "  echo 'He didn'\\''t trust him' | headlight tokenize model/\n"
       "  echo '101 2002 102' | headlight tokenize model/ --decode");
-  verb->callback([options] { tokenize(*options); });
+  verb->callback([options, &common] { tokenize(*options, common); });
 }
 
 }  // namespace headlight::app

@@ -19,7 +19,8 @@ class SentencePieceModel : public WordModel {
         unknown_(tokens_.find(unknown).value_or(-1)) {}
 
   void tokenize(std::string_view word, std::vector<WordToken>& out) const override {
-    const auto pieces = processor_->EncodeAsImmutableProto({word.data(), word.size()}).pieces();
+    const auto result = processor_->EncodeAsImmutableProto({word.data(), word.size()});
+    const auto pieces = result.pieces();  // they point into the result
     const size_t first = out.size();
     for (const auto& piece : pieces) {
       const TokenId id = tokens_.find(piece.piece()).value_or(unknown_);
