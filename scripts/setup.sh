@@ -13,7 +13,8 @@ cd "$(dirname "$0")/.."
 goal="${1:-build}"
 
 build_packages=(g++ make cmake ninja-build python3 python3-venv nodejs npm libcli11-dev
-  nlohmann-json3-dev libfmt-dev libeigen3-dev libzip-dev zlib1g-dev libsentencepiece-dev)
+  nlohmann-json3-dev libfmt-dev libeigen3-dev libzip-dev zlib1g-dev libsentencepiece-dev
+  libicu-dev libonig-dev)
 test_packages=(libgtest-dev libgmock-dev chromium git procps)
 lint_packages=(clang-format clang-tidy)
 

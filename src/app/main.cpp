@@ -10,6 +10,7 @@
 #include "app/measure.h"
 #include "app/reproduce.h"
 #include "app/study.h"
+#include "app/tokenize.h"
 #include "app/verb_options.h"
 #include "app/version.h"
 #include "headlight/error.h"
@@ -68,6 +69,7 @@ int run(int argc, char** argv) {
   app::add_study(program, common);
   app::add_reproduce(program, common);
   app::add_measure(program, common);
+  app::add_tokenize(program, common);
   for (CLI::App* verb : program.get_subcommands(nullptr)) app::add_common_options(*verb, common);
   if (argc == 1) {
     fmt::print("{}", program.help());
