@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup build study test bench format lint sanitize install clean
+.PHONY: help setup build study test test-neon bench format lint sanitize install clean
 BUILD := build/release
 CONFIGURE = cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 help: ## What you can do here
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@scripts/setup.sh build
@@ -24,8 +24,17 @@ test: ## Set up, build and run all tests
 	@ln -sf release/headlight build/headlight
 	@build/venv/bin/python tests/run.py $(BUILD)
 
-bench: build ## Speed beside PyTorch, as ratios in one run
-	@cmake --build --preset release --target training_step
+test-neon: ## The attention tests as aarch64 code under emulation (500 MB of packages, minutes)
+	@scripts/setup.sh neon
+	@cmake -S . -B build/neon -G Ninja --toolchain cmake/aarch64.cmake -DCMAKE_BUILD_TYPE=Release \
+	  -DHEADLIGHT_LAB=OFF >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build build/neon
+	@ctest --test-dir build/neon --output-on-failure
+
+bench: build ## Speed beside PyTorch, ONNX Runtime and OpenVINO, as ratios in one run
+	@scripts/setup.sh bench
+	@cmake --build --preset release --target headlight_shared bench_attention training_step
+	@build/bench-venv/bin/python bench/attention.py
 	@$(BUILD)/training_step
 
 format: ## Rewrite the sources in the project's format
@@ -47,5 +56,5 @@ sanitize: ## All floors' tests under AddressSanitizer, UBSan and ThreadSanitizer
 install: build ## Install the program to PREFIX (default /usr/local)
 	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
 
-clean: ## Remove what was built; downloads in build/venv stay
-	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +
+clean: ## Remove what was built; downloads in build/*venv stay
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name "*venv" -exec rm -rf {} +

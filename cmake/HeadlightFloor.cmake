@@ -3,8 +3,8 @@
 function(headlight_floor name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;USES;PRIVATE_USES")
   add_library(headlight_${name} STATIC ${arg_SOURCES})
-  target_include_directories(headlight_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include
-                             ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(headlight_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
   target_link_libraries(headlight_${name} PUBLIC ${arg_USES} PRIVATE ${arg_PRIVATE_USES})
   headlight_compile_options(headlight_${name})
 endfunction()
@@ -25,7 +25,8 @@ function(headlight_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   # Designated initializers leave fields at their defaults on purpose.
   # No contraction into FMA behind our back: results must not depend on what the compiler fuses.
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow
+                         $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
                          -Wno-missing-field-initializers
                          -ffp-contract=off -fvisibility=hidden)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF)

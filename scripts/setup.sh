@@ -5,6 +5,8 @@
 #   scripts/setup.sh build    compilers, C++ libraries, libtorch, the page's tools
 #   scripts/setup.sh test     the same, and what the tests need
 #   scripts/setup.sh lint     clang-format and clang-tidy
+#   scripts/setup.sh bench    the rivals, in build/bench-venv
+#   scripts/setup.sh neon     a cross compiler for aarch64 and qemu
 #
 # Debian packages go to the system (as root or through sudo); everything else goes below build/
 # and web/node_modules. Set Torch_DIR to use a libtorch of your own instead of the pip package.
@@ -15,8 +17,9 @@ goal="${1:-build}"
 build_packages=(g++ make cmake ninja-build python3 python3-venv nodejs npm libcli11-dev
   nlohmann-json3-dev libfmt-dev libeigen3-dev libzip-dev zlib1g-dev libsentencepiece-dev
   libicu-dev libonig-dev)
-test_packages=(libgtest-dev libgmock-dev chromium git procps)
+test_packages=(libgtest-dev libgmock-dev pkg-config chromium git procps)
 lint_packages=(clang-format clang-tidy)
+neon_packages=(g++-aarch64-linux-gnu qemu-user googletest)
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
@@ -48,14 +51,14 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# venv_install REQUIREMENTS_FILE: into build/venv, once per content of the file.
+# venv_install REQUIREMENTS_FILE [FOLDER]: into build/venv, once per content of the file.
 venv_install() {
-  local stamp
-  stamp="build/venv/.done-$(basename "$(dirname "$PWD/$1")")-$(sha256sum <"$1" | cut -c1-16)"
+  local stamp folder="${2:-build/venv}"
+  stamp="$folder/.done-$(basename "$(dirname "$PWD/$1")")-$(sha256sum <"$1" | cut -c1-16)"
   [ -e "$stamp" ] && return
-  [ -x build/venv/bin/pip ] || python3 -m venv build/venv
-  echo "setup: installing $(grep -v '^#' "$1" | tr '\n' ' ')into build/venv"
-  build/venv/bin/pip install --quiet --disable-pip-version-check --requirement "$1"
+  [ -x "$folder/bin/pip" ] || python3 -m venv "$folder"
+  echo "setup: installing $(grep -v '^#' "$1" | tr '\n' ' ')into $folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$1"
   touch "$stamp"
 }
 
@@ -80,6 +83,8 @@ case "$goal" in
     venv_install tests/requirements.txt
     ;;
   lint) install_packages "${lint_packages[@]}" ;;
+  bench) venv_install bench/requirements.txt build/bench-venv ;;
+  neon) install_packages g++ cmake ninja-build "${neon_packages[@]}" ;;
   build) ;;
-  *) fail "unknown goal '$goal'; one of build, test, lint" ;;
+  *) fail "unknown goal '$goal'; one of build, test, lint, bench, neon" ;;
 esac

@@ -23,6 +23,8 @@
 #include <cstdint>
 #include <type_traits>
 
+// Visible where the library is a shared one.
+#pragma GCC visibility push(default)
 namespace headlight {
 
 struct BFloat16 {
@@ -94,9 +96,9 @@ struct AttentionOptions {
   int64_t window_left = -1;
   int64_t window_right = -1;
   const int64_t* key_lengths = nullptr;  // [batch]; keys from there on do not exist
-  ScoreTensor<const bool> allowed;       // true: may attend
-  ScoreTensor<const T> mask;             // added to the scores; -infinity: may not attend
-  ScoreTensor<const T> bias;             // added to the scores; has a gradient
+  ScoreTensor<const bool> allowed = {};  // true: may attend
+  ScoreTensor<const T> mask = {};        // added to the scores; -infinity: may not attend
+  ScoreTensor<const T> bias = {};        // added to the scores; has a gradient
   const T* sinks = nullptr;              // [heads] logits that join the denominator only
   double dropout = 0;                    // probability, below 1, that a weight is set to 0
   uint64_t seed = 0;                     // of the dropout mask, the same in forward and backward
@@ -142,7 +144,7 @@ struct AttentionForward {
   HeadTensor<const T> q, k, v;
   HeadTensor<T> out;
   Compute<T>* lse = nullptr;  // [batch, heads, queries] contiguous, or null
-  AttentionStatistics<Compute<T>> statistics;
+  AttentionStatistics<Compute<T>> statistics = {};
 };
 
 // out and lse are those of the forward pass with the same options. Gradients are written, not
@@ -152,9 +154,9 @@ struct AttentionBackward {
   AttentionShape shape;
   HeadTensor<const T> q, k, v, out, grad_out;
   const Compute<T>* lse = nullptr;  // [batch, heads, queries] contiguous
-  HeadTensor<T> grad_q, grad_k, grad_v;
+  HeadTensor<T> grad_q = {}, grad_k = {}, grad_v = {};
   // In the broadcast layout of the bias: summed over the dimensions with stride 0. Dense in memory.
-  ScoreTensor<Compute<T>> grad_bias;
+  ScoreTensor<Compute<T>> grad_bias = {};
   Compute<T>* grad_sinks = nullptr;  // [heads]
 };
 
@@ -168,8 +170,9 @@ void attention_backward(const AttentionBackward<T>& call,
                         const AttentionOptions<Compute<T>>& options = {},
                         const Parallel& parallel = {});
 
-// The instruction set that runs: "avx512", "avx2" or "portable". Decided once: the best that this
-// machine has, or what the environment variable HEADLIGHT_ISA names (an Error if it cannot).
+// The instruction set that runs: "avx512", "avx2", "neon" or "portable". Decided once: the best
+// that this machine has, or what the variable HEADLIGHT_ISA names (an Error if it cannot).
 const char* attention_isa();
 
 }  // namespace headlight
+#pragma GCC visibility pop

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#pragma GCC visibility push(default)
 namespace headlight {
 
 // What went wrong, seen from the person who has to act. The values are process exit codes.
@@ -27,3 +28,4 @@ class Error : public std::runtime_error {
 };
 
 }  // namespace headlight
+#pragma GCC visibility pop

@@ -3,6 +3,8 @@
 #include "attention/isa.h"
 #include "attention/passes.h"
 
+// Instantiations take it from here, not from the header.
+#pragma GCC visibility push(default)
 namespace headlight {
 
 template <typename T>
@@ -37,3 +39,4 @@ template void attention_backward(const AttentionBackward<Float16>&, const Attent
 const char* attention_isa() { return attention::chosen_kernels().name; }
 
 }  // namespace headlight
+#pragma GCC visibility pop

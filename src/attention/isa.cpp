@@ -28,6 +28,7 @@ std::vector<const KernelTable*> usable_kernels() {
   std::vector<const KernelTable*> usable;
   if (has_avx512() && avx512_kernels()) usable.push_back(avx512_kernels());
   if (has_avx2() && avx2_kernels()) usable.push_back(avx2_kernels());
+  if (neon_kernels()) usable.push_back(neon_kernels());
   usable.push_back(portable_kernels());
   return usable;
 }
