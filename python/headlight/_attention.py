@@ -97,7 +97,8 @@ def attention(
         RuntimeError: for a second derivative, which does not exist.
     """
     if mask is not None and mask.requires_grad:
-        bias = mask if bias is None else bias + mask
+        exact = torch.float64 if q.dtype == torch.float64 else torch.float32
+        bias = mask if bias is None else bias.to(exact) + mask
         mask = None
     out, lse, rows, top_key, received = exact_attention(
         q, k, v, bias, sinks, mask, key_lengths, None, None, _seed(dropout_p, seed), causal,

@@ -34,8 +34,10 @@ void with_type(const at::Tensor& x, F f) {
         return f(float());
       case at::kDouble:
         return f(double());
+      case at::kBFloat16:
+        return f(BFloat16());
       default:
-        TORCH_CHECK_NOT_IMPLEMENTED(false, "attention: 16-bit tensors are not there yet.");
+        return f(Float16());
     }
   } catch (const Error& error) {
     TORCH_CHECK_VALUE(error.kind() != ErrorKind::usage, error.what());
