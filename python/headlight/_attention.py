@@ -17,9 +17,10 @@ class AttentionStatistics(NamedTuple):
     """What the rows of the attention matrix look like, in the type that is calculated in (float32
     for 16-bit tensors). [B, H, Nq] each, except ``received``; [H, total] for packed sequences.
 
-    Of the weights p before dropout. Query i stands at position i + offset, where the offset is that
-    of the causal alignment (0 without one). A row that may attend to nothing has 0 everywhere and
-    ``top_key`` -1. Statistics have no gradient.
+    Of the weights p before dropout, as shares of what the keys get: with a sink they are divided by
+    their sum. Query i stands at position i + offset, where the offset is that of the causal
+    alignment (0 without one). A row that may attend to nothing has 0 everywhere and ``top_key`` -1.
+    Statistics have no gradient.
     """
 
     entropy: Tensor  #: -sum p ln p, in nats

@@ -59,8 +59,10 @@ def attention(q, k, v, *, mask=None, bias=None, causal="none", window=None, key_
 
 
 def statistics(q, k, weights, causal="none", key_lengths=None, local_window=8):
-    """name -> tensor, of headlight.AttentionStatistics but the sink."""
+    """name -> tensor, of headlight.AttentionStatistics but the sink: shares of what keys get."""
     behind = distances(q, k, causal, key_lengths)
+    sums = weights.sum(-1, keepdim=True)
+    weights = weights / sums.masked_fill(sums == 0, 1)
 
     def at(distance):
         return (weights * (behind == distance)).sum(-1)

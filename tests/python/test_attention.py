@@ -243,8 +243,8 @@ def test_what_makes_no_sense_is_a_value_error(change, message):
         headlight.attention(**arguments)
 
 
-def test_a_device_without_a_kernel_is_named():
+def test_shapes_work_without_data_and_devices_may_not_be_mixed():
     q, k, v = (x.detach().to("meta") for x in tensors())
     assert headlight.attention(q, k, v).is_meta
-    with pytest.raises(ValueError, match="is on meta"):
+    with pytest.raises(ValueError, match="k is on cpu and q on meta"):
         headlight.attention(q, *(x.detach() for x in tensors()[1:]))
