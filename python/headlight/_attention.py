@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Optional, Union
+from typing import Any, Literal, NamedTuple, Optional, Union
 
 import torch
 from torch import Tensor
@@ -101,11 +101,20 @@ def attention(
         exact = torch.float64 if q.dtype == torch.float64 else torch.float32
         bias = mask if bias is None else bias.to(exact) + mask
         mask = None
-    out, lse, rows, top_key, received = exact_attention(
-        q, k, v, bias, sinks, mask, key_lengths, None, None, _seed(dropout_p, seed), causal,
-        _limits(window), scale, softcap or 0.0, dropout_p, return_statistics)
-    return _result(out, lse if return_lse else None,
-                   _statistics(rows, top_key, received) if return_statistics else None)
+    given = _given(causal, window, scale, softcap, sinks, dropout_p, seed)
+    if mask is not None:
+        given["mask"] = mask
+    if bias is not None:
+        given["bias"] = bias
+    if key_lengths is not None:
+        given["key_lengths"] = key_lengths
+    if return_statistics:
+        given["statistics"] = True
+    out, lse, *statistics = exact_attention(q, k, v, **given)
+    if not return_statistics:
+        return (out, lse) if return_lse else out
+    named = _statistics(*statistics)
+    return (out, lse, named) if return_lse else (out, named)
 
 
 def attention_varlen(
@@ -147,34 +156,42 @@ def attention_varlen(
         if x.dim() != 3:
             raise ValueError(f"attention_varlen: {name} has {x.dim()} dimensions; "
                              "it must be [rows, heads, dim].")
-    out, lse, rows, top_key, received = exact_attention(
-        _as_batch(q), _as_batch(k), _as_batch(v), None, sinks, None, None, cu_seqlens_q,
-        cu_seqlens_k, _seed(dropout_p, seed), causal, _limits(window), scale, softcap or 0.0,
-        dropout_p, return_statistics)
-    statistics = None
-    if return_statistics:
-        statistics = AttentionStatistics(
-            *(x.squeeze(0) for x in _statistics(rows, top_key, received)))
-    return _result(out.squeeze(0).transpose(0, 1), lse.squeeze(0) if return_lse else None,
-                   statistics)
+    out, lse, *statistics = exact_attention(
+        *(x.transpose(0, 1).unsqueeze(0) for x in (q, k, v)), query_starts=cu_seqlens_q,
+        key_starts=cu_seqlens_k, statistics=return_statistics,
+        **_given(causal, window, scale, softcap, sinks, dropout_p, seed))
+    out, lse = out.squeeze(0).transpose(0, 1), lse.squeeze(0)
+    if not return_statistics:
+        return (out, lse) if return_lse else out
+    named = AttentionStatistics(*(x.squeeze(0) for x in _statistics(*statistics)))
+    return (out, lse, named) if return_lse else (out, named)
 
 
-def _as_batch(x: Tensor) -> Tensor:
-    """[rows, heads, dim] as [1, heads, rows, dim]."""
-    return x.transpose(0, 1).unsqueeze(0)
+def _given(causal: str, window: Optional[Window], scale: Optional[float],
+           softcap: Optional[float], sinks: Optional[Tensor], dropout_p: float,
+           seed: Optional[int]) -> dict[str, Any]:
+    """Arguments of the operator. What has its default is left out: PyTorch takes a microsecond to
+    read each."""
+    given: dict[str, Any] = {}
+    if causal != "none":
+        given["causal"] = causal
+    if window is not None:
+        left, right = window
+        given["window"] = [-1 if left is None else left, -1 if right is None else right]
+    if scale is not None:
+        given["scale"] = scale
+    if softcap is not None:
+        given["softcap"] = softcap
+    if sinks is not None:
+        given["sinks"] = sinks
+    if dropout_p != 0:
+        given["dropout"] = dropout_p
+        given["seed"] = _seed(seed)
+    return given
 
 
-def _limits(window: Optional[Window]) -> list[int]:
-    if window is None:
-        return [-1, -1]
-    left, right = window
-    return [-1 if left is None else left, -1 if right is None else right]
-
-
-def _seed(dropout_p: float, seed: Optional[int]) -> Optional[Tensor]:
+def _seed(seed: Optional[int]) -> Tensor:
     """A tensor, so that a compiled program draws a new one in every run."""
-    if dropout_p == 0:
-        return None
     if seed is None:
         return torch.randint(2**63 - 1, (), device="cpu")
     return torch.tensor(seed, dtype=torch.int64, device="cpu")
@@ -183,8 +200,3 @@ def _seed(dropout_p: float, seed: Optional[int]) -> Optional[Tensor]:
 def _statistics(rows: Tensor, top_key: Tensor, received: Tensor) -> AttentionStatistics:
     *most, sink = rows.unbind(0)
     return AttentionStatistics(*most, top_key, sink, received)
-
-
-def _result(out: Tensor, lse: Optional[Tensor], statistics: Optional[AttentionStatistics]) -> Result:
-    results = tuple(x for x in (out, lse, statistics) if x is not None)
-    return results if len(results) > 1 else out

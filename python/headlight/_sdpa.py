@@ -56,40 +56,52 @@ def scaled_dot_product_attention(
     if not _is_ours(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa):
         return _original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale,
                          enable_gqa=enable_gqa)
-    dims = query.dim()
-    q, k, v = (x if dims >= 4 else x[(None,) * (4 - dims)] for x in (query, key, value))
-    lead = q.shape[:-3]
-    if not lead == k.shape[:-3] == v.shape[:-3]:
-        lead = torch.broadcast_shapes(lead, k.shape[:-3], v.shape[:-3])
-        q, k, v = (x.expand(*lead, *x.shape[-3:]) for x in (q, k, v))
-    if q.shape[-3] == 1 < k.shape[-3]:
-        q = q.expand(*lead, *k.shape[-3:-2], *q.shape[-2:])
-    if attn_mask is not None and attn_mask.dim() > 4:
-        attn_mask = attn_mask.expand(*lead, *attn_mask.shape[-3:]).flatten(0, -4)
-    if dims > 4:
-        q, k, v = (x.flatten(0, -4) for x in (q, k, v))
-    out = attention(q, k, v, mask=attn_mask, causal="top_left" if is_causal else "none",
-                    scale=scale, dropout_p=dropout_p)
-    if dims > 4:
-        return out.unflatten(0, lead)
-    return out[(0,) * (4 - dims)] if dims < 4 else out
+    q, k, v, mask = query, key, value, attn_mask
+    dims = q.dim()
+    if dims != 4 or q.shape[0] != k.shape[0] or q.shape[1] == 1:
+        q, k, v, mask = _as_batches(q, k, v, mask)
+    out = attention(q, k, v, mask=mask, causal="top_left" if is_causal else "none", scale=scale,
+                    dropout_p=dropout_p)
+    if dims == 4:
+        return out
+    if dims < 4:
+        return out[(0,) * (4 - dims)]
+    return out.unflatten(0, torch.broadcast_shapes(query.shape[:-3], key.shape[:-3]))
+
+
+def _as_batches(q: Tensor, k: Tensor, v: Tensor, mask: Optional[Tensor]) -> tuple[
+        Tensor, Tensor, Tensor, Optional[Tensor]]:
+    """Any number of dimensions as [B, H, N, D], with batches and one query head that broadcast."""
+    q, k, v = (x[(None,) * max(0, 4 - x.dim())] for x in (q, k, v))
+    batch = torch.broadcast_shapes(q.shape[:-3], k.shape[:-3])
+    heads = k.shape[-3] if q.shape[-3] == 1 else q.shape[-3]
+    q = q.expand(*batch, heads, *q.shape[-2:])
+    k, v = (x.expand(*batch, *x.shape[-3:]) for x in (k, v))
+    if mask is not None and mask.dim() > 4:
+        mask = mask.expand(*batch, *mask.shape[-3:]).flatten(0, -4)
+    return q.flatten(0, -4), k.flatten(0, -4), v.flatten(0, -4), mask
 
 
 def _is_ours(q: Tensor, k: Tensor, v: Tensor, mask: Optional[Tensor], dropout_p: float,
              is_causal: bool, enable_gqa: bool) -> bool:
-    tensors = (q, k, v) if mask is None else (q, k, v, mask)
-    if not all(x.is_cpu and not x.is_nested for x in tensors) or not 0 <= dropout_p < 1:
+    """Whether headlight has a kernel, and PyTorch would not refuse."""
+    dims = q.dim()
+    if not (q.is_cpu and k.is_cpu and v.is_cpu) or dims < 2 or not dims == k.dim() == v.dim():
+        return False
+    if q.is_nested or k.is_nested or v.is_nested or not 0 <= dropout_p < 1:
         return False
     if not (q.dtype == k.dtype == v.dtype in TYPES or torch.is_autocast_enabled("cpu")):
         return False
-    if q.dim() < 2 or not q.dim() == k.dim() == v.dim():
+    if mask is not None and (is_causal or not mask.is_cpu or mask.dim() > dims or
+                             mask.dtype not in (torch.bool, q.dtype, torch.float32)):
         return False
-    if mask is not None and (is_causal or mask.dim() > q.dim() or mask.dtype not in
-                             (torch.bool, q.dtype, torch.float32)):
+    q_shape, k_shape, v_shape = q.shape, k.shape, v.shape
+    head_dim = q_shape[-1]
+    if k_shape[:-1] != v_shape[:-1] or head_dim != k_shape[-1] or 0 in (head_dim, v_shape[-1]):
         return False
-    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or 0 in (q.shape[-1], v.shape[-1]):
-        return False
-    heads, kv_heads, v_heads = (x.shape[-3] if x.dim() > 2 else 1 for x in (q, k, v))
-    if kv_heads != v_heads or 0 in (heads, kv_heads):
+    if dims == 2:
+        return True
+    heads, kv_heads = q_shape[-3], k_shape[-3]
+    if heads == 0 or kv_heads == 0:
         return False
     return heads == kv_heads or 1 in (heads, kv_heads) or (enable_gqa and heads % kv_heads == 0)

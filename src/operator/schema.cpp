@@ -32,18 +32,23 @@ Outputs autocast_forward(const Arguments& a) {
                        a.statistics});
 }
 
+constexpr const char* kForward =
+    "exact_attention(Tensor q, Tensor k, Tensor v, Tensor? bias=None, Tensor? sinks=None, "
+    "Tensor? mask=None, Tensor? key_lengths=None, Tensor? query_starts=None, "
+    "Tensor? key_starts=None, Tensor? seed=None, str causal='none', int[2] window=[-1, -1], "
+    "float? scale=None, float softcap=0.0, float dropout=0.0, bool statistics=False) -> "
+    "(Tensor out, Tensor lse, Tensor rows, Tensor top_key, Tensor received)";
+constexpr const char* kBackward =
+    "exact_attention_backward(Tensor grad_out, Tensor out, Tensor lse, bool[5] wanted, Tensor q, "
+    "Tensor k, Tensor v, Tensor? bias, Tensor? sinks, Tensor? mask, Tensor? key_lengths, "
+    "Tensor? query_starts, Tensor? key_starts, Tensor? seed, str causal, int[2] window, "
+    "float? scale, float softcap, float dropout, bool statistics) -> "
+    "(Tensor q, Tensor k, Tensor v, Tensor bias, Tensor sinks)";
+
+// A fragment, so that other floors may add to the same name.
 TORCH_LIBRARY_FRAGMENT(headlight, library) {
-  library.def(
-      "exact_attention(Tensor q, Tensor k, Tensor v, Tensor? bias, Tensor? sinks, Tensor? mask, "
-      "Tensor? key_lengths, Tensor? query_starts, Tensor? key_starts, Tensor? seed, str causal, "
-      "int[2] window, float? scale, float softcap, float dropout, bool statistics) -> (Tensor out, "
-      "Tensor lse, Tensor rows, Tensor top_key, Tensor received)");
-  library.def(
-      "exact_attention_backward(Tensor grad_out, Tensor out, Tensor lse, bool[5] wanted, Tensor q, "
-      "Tensor k, Tensor v, Tensor? bias, Tensor? sinks, Tensor? mask, Tensor? key_lengths, "
-      "Tensor? query_starts, Tensor? key_starts, Tensor? seed, str causal, int[2] window, "
-      "float? scale, float softcap, float dropout, bool statistics) -> (Tensor q, Tensor k, "
-      "Tensor v, Tensor bias, Tensor sinks)");
+  library.def(kForward);
+  library.def(kBackward);
 }
 
 TORCH_LIBRARY_IMPL(headlight, CPU, library) {
