@@ -108,6 +108,32 @@ def test_generation_with_any_cache_is_that_of_eager(cache, calls):
     assert calls and torch.equal(*tokens)
 
 
+@pytest.mark.parametrize("side, as_lengths", [("right", True), ("left", False), ("none", True)])
+def test_padding_behind_an_encoders_rows_is_read_as_lengths(side, as_lengths, monkeypatch):
+    from headlight import _transformers
+
+    seen = []
+
+    def spy(*arguments, **options):
+        seen.append(options["key_lengths"] is not None and options["mask"] is None)
+        return headlight.attention(*arguments, **options)
+
+    monkeypatch.setattr(_transformers, "attention", spy)
+    config = transformers.BertConfig(vocab_size=50, hidden_size=16, intermediate_size=16,
+                                     num_hidden_layers=2, num_attention_heads=2,
+                                     attn_implementation="headlight")
+    model = transformers.BertModel(config).eval()
+    mask = torch.ones(3, 9, dtype=torch.int64)
+    if side != "none":
+        mask[1, slice(4, None) if side == "right" else slice(0, 5)] = 0
+    inputs = dict(input_ids=torch.randint(50, (3, 9)), attention_mask=mask)
+    got = result(model, inputs)
+    assert seen == [as_lengths] * 2
+    model.set_attn_implementation("eager")
+    torch.testing.assert_close(got[mask.bool()], result(model, inputs)[mask.bool()], atol=1e-5,
+                               rtol=1e-5)
+
+
 def test_learned_sinks_are_those_of_eager():
     config = transformers.GptOssConfig(
         vocab_size=50, hidden_size=16, intermediate_size=16, num_hidden_layers=2, head_dim=8,
