@@ -97,6 +97,7 @@ def attention(
         ValueError: for shapes, types and options that make no sense.
         RuntimeError: for a second derivative, which does not exist.
     """
+    _check_device(q)
     if mask is not None and mask.requires_grad:
         exact = torch.float64 if q.dtype == torch.float64 else torch.float32
         bias = mask if bias is None else bias.to(exact) + mask
@@ -156,6 +157,7 @@ def attention_varlen(
         if x.dim() != 3:
             raise ValueError(f"attention_varlen: {name} has {x.dim()} dimensions; "
                              "it must be [rows, heads, dim].")
+    _check_device(q)
     out, lse, *statistics = exact_attention(
         *(x.transpose(0, 1).unsqueeze(0) for x in (q, k, v)), query_starts=cu_seqlens_q,
         key_starts=cu_seqlens_k, statistics=return_statistics,
@@ -165,6 +167,11 @@ def attention_varlen(
         return (out, lse) if return_lse else out
     named = AttentionStatistics(*(x.squeeze(0) for x in _statistics(*statistics)))
     return (out, lse, named) if return_lse else (out, named)
+
+
+def _check_device(q: Tensor) -> None:
+    if not (q.is_cpu or q.is_meta):
+        raise ValueError(f"attention: q is on {q.device}; headlight calculates on the CPU.")
 
 
 def _given(causal: str, window: Optional[Window], scale: Optional[float],

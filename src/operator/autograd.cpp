@@ -11,6 +11,15 @@ using torch::autograd::AutogradContext;
 using torch::autograd::compute_requires_grad;
 using torch::autograd::variable_list;
 
+// Forward mode: the tangent would be lost without a word.
+void refuse_tangents(std::initializer_list<OptionalTensor> inputs) {
+  for (const OptionalTensor& x : inputs) {
+    TORCH_CHECK_NOT_IMPLEMENTED(
+        !x || !x->_fw_grad(/*level=*/0).defined(),
+        "headlight.attention has no forward-mode derivative; differentiate backward.");
+  }
+}
+
 at::Tensor or_undefined(const OptionalTensor& x) { return x.value_or(at::Tensor()); }
 
 class Attention : public torch::autograd::Function<Attention> {
@@ -79,6 +88,7 @@ class Attention : public torch::autograd::Function<Attention> {
 }  // namespace
 
 Outputs autograd_forward(const Arguments& a) {
+  refuse_tangents({a.q, a.k, a.v, a.bias, a.sinks, a.mask});
   if (!compute_requires_grad(a.q, a.k, a.v, a.bias, a.sinks)) {
     at::AutoDispatchBelowADInplaceOrView below;
     return call_forward(a);

@@ -28,17 +28,12 @@ constexpr Parallel kLibtorchThreads = {run_on_libtorch, nullptr, 0};
 // f(T()) for the type of x as the core names it; the core's errors become those of Python.
 template <typename F>
 void with_type(const at::Tensor& x, F f) {
+  const at::ScalarType type = x.scalar_type();
   try {
-    switch (x.scalar_type()) {
-      case at::kFloat:
-        return f(float());
-      case at::kDouble:
-        return f(double());
-      case at::kBFloat16:
-        return f(BFloat16());
-      default:
-        return f(Float16());
-    }
+    if (type == at::kFloat) f(float());
+    if (type == at::kDouble) f(double());
+    if (type == at::kBFloat16) f(BFloat16());
+    if (type == at::kHalf) f(Float16());
   } catch (const Error& error) {
     TORCH_CHECK_VALUE(error.kind() != ErrorKind::usage, error.what());
     TORCH_CHECK(false, error.what());
@@ -166,7 +161,7 @@ AttentionStatistics<A> statistics_of(const Outputs& outputs) {
 Outputs cpu_forward(const Arguments& a) {
   check(a);
   const Inputs in(a);
-  const Outputs outputs = empty_outputs(a);
+  Outputs outputs = empty_outputs(a);
   with_type(in.q, [&](auto element) {
     using T = decltype(element);
     using A = Compute<T>;

@@ -211,6 +211,14 @@ def test_a_second_derivative_is_refused():
         gradient.sum().backward()
 
 
+def test_a_forward_mode_derivative_is_refused():
+    q, k, v = (x.detach() for x in tensors())
+    with pytest.raises(NotImplementedError, match="no forward-mode derivative"):
+        torch.func.jvp(lambda x: headlight.attention(x, k, v), (q,), (q,))
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(NotImplementedError):
+        headlight.attention(q, torch.autograd.forward_ad.make_dual(k, k), v)
+
+
 @pytest.mark.parametrize("change, message", [
     (dict(q=torch.zeros(4, 19, 8)), "q has 3 dimensions"),
     (dict(k=torch.zeros(2, 3, 23, 8)), "heads of v is 2 but in k it is 3"),
