@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Optional, Union
+from typing import Any, Literal, NamedTuple, Optional, TypedDict, Union, overload
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from ._operator import exact_attention
 
@@ -36,14 +37,45 @@ class AttentionStatistics(NamedTuple):
     received: Tensor  #: [B, H, Nk]: sum over queries of p
 
 
-Result = Union[
-    Tensor,
-    tuple[Tensor, Tensor],
-    tuple[Tensor, AttentionStatistics],
-    tuple[Tensor, Tensor, AttentionStatistics],
-]
+class PackedOptions(TypedDict, total=False):
+    """For type checkers: the options of ``attention_varlen``."""
+
+    causal: Causal
+    window: Optional[Window]
+    scale: Optional[float]
+    softcap: Optional[float]
+    sinks: Optional[Tensor]
+    dropout_p: float
+    seed: Optional[int]
 
 
+class Options(PackedOptions, total=False):
+    """For type checkers: the options of ``attention``."""
+
+    mask: Optional[Tensor]
+    bias: Optional[Tensor]
+    key_lengths: Optional[Tensor]
+
+
+No = Literal[False]
+Yes = Literal[True]
+WithLse = tuple[Tensor, Tensor]
+WithStatistics = tuple[Tensor, AttentionStatistics]
+WithBoth = tuple[Tensor, Tensor, AttentionStatistics]
+
+
+@overload
+def attention(q: Tensor, k: Tensor, v: Tensor, *, return_lse: No = ..., return_statistics: No = ...,
+              **options: Unpack[Options]) -> Tensor: ...
+@overload
+def attention(q: Tensor, k: Tensor, v: Tensor, *, return_lse: Yes, return_statistics: No = ...,
+              **options: Unpack[Options]) -> WithLse: ...
+@overload
+def attention(q: Tensor, k: Tensor, v: Tensor, *, return_lse: No = ..., return_statistics: Yes,
+              **options: Unpack[Options]) -> WithStatistics: ...
+@overload
+def attention(q: Tensor, k: Tensor, v: Tensor, *, return_lse: Yes, return_statistics: Yes,
+              **options: Unpack[Options]) -> WithBoth: ...
 def attention(
     q: Tensor,
     k: Tensor,
@@ -61,7 +93,7 @@ def attention(
     seed: Optional[int] = None,
     return_lse: bool = False,
     return_statistics: bool = False,
-) -> Result:
+) -> Union[Tensor, WithLse, WithStatistics, WithBoth]:
     """Exact softmax attention in O(N) memory, with gradients for q, k, v, bias, sinks and mask.
 
     Scores are ``scale * <q_i, k_j>``, then ``softcap * tanh(s / softcap)``, then plus bias and
@@ -118,6 +150,22 @@ def attention(
     return (out, lse, named) if return_lse else (out, named)
 
 
+@overload
+def attention_varlen(q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, *,
+                     return_lse: No = ..., return_statistics: No = ...,
+                     **options: Unpack[PackedOptions]) -> Tensor: ...
+@overload
+def attention_varlen(q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, *,
+                     return_lse: Yes, return_statistics: No = ...,
+                     **options: Unpack[PackedOptions]) -> WithLse: ...
+@overload
+def attention_varlen(q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, *,
+                     return_lse: No = ..., return_statistics: Yes,
+                     **options: Unpack[PackedOptions]) -> WithStatistics: ...
+@overload
+def attention_varlen(q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor, *,
+                     return_lse: Yes, return_statistics: Yes,
+                     **options: Unpack[PackedOptions]) -> WithBoth: ...
 def attention_varlen(
     q: Tensor,
     k: Tensor,
@@ -134,7 +182,7 @@ def attention_varlen(
     seed: Optional[int] = None,
     return_lse: bool = False,
     return_statistics: bool = False,
-) -> Result:
+) -> Union[Tensor, WithLse, WithStatistics, WithBoth]:
     """``attention`` of sequences of uneven lengths that lie one after the other, without padding.
 
     Sequence b is rows ``cu_seqlens_q[b]`` up to ``cu_seqlens_q[b + 1]`` of q and of the result, and
@@ -165,7 +213,7 @@ def attention_varlen(
     out, lse = out.squeeze(0).transpose(0, 1), lse.squeeze(0)
     if not return_statistics:
         return (out, lse) if return_lse else out
-    named = AttentionStatistics(*(x.squeeze(0) for x in _statistics(*statistics)))
+    named = AttentionStatistics._make(x.squeeze(0) for x in _statistics(*statistics))
     return (out, lse, named) if return_lse else (out, named)
 
 
@@ -206,4 +254,4 @@ def _seed(seed: Optional[int]) -> Tensor:
 
 def _statistics(rows: Tensor, top_key: Tensor, received: Tensor) -> AttentionStatistics:
     *most, sink = rows.unbind(0)
-    return AttentionStatistics(*most, top_key, sink, received)
+    return AttentionStatistics._make((*most, top_key, sink, received))

@@ -36,7 +36,8 @@ class MultiheadAttention(torch.nn.MultiheadAttention):
         if not query.is_cpu or query.dtype not in TYPES or query.is_nested:
             return super().forward(query, key, value, key_padding_mask, need_weights, attn_mask,
                                    average_attn_weights, is_causal)
-        batched = F._mha_shape_check(query, key, value, key_padding_mask, attn_mask, self.num_heads)
+        batched = F._mha_shape_check(  # type: ignore[attr-defined]
+            query, key, value, key_padding_mask, attn_mask, self.num_heads)
         if is_causal and attn_mask is None:
             raise RuntimeError("MultiheadAttention: is_causal is a hint that attn_mask is causal; "
                                "it needs attn_mask.")
@@ -95,7 +96,9 @@ class MultiheadAttention(torch.nn.MultiheadAttention):
     def _with_extra_keys(self, k: Tensor, v: Tensor, rows: int) -> tuple[Tensor, Tensor]:
         """The learned key of add_bias_kv and the zero key of add_zero_attn, behind the others."""
         size = [1, k.shape[1], self.embed_dim] if rows == 0 else [k.shape[0], 1, self.embed_dim]
-        more = [(self.bias_k, self.bias_v)] if self.bias_k is not None else []
+        more: list[tuple[Tensor, Tensor]] = []
+        if self.bias_k is not None and self.bias_v is not None:
+            more.append((self.bias_k, self.bias_v))
         if self.add_zero_attn:
             more.append((k.new_zeros(1, 1, 1), v.new_zeros(1, 1, 1)))
         if more:
