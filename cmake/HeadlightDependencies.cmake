@@ -1,15 +1,4 @@
-# libtorch: Torch_DIR if the user says so, else the pip package that scripts/setup.sh put into
-# build/venv.
-if(DEFINED ENV{Torch_DIR} AND NOT Torch_DIR)
-  set(Torch_DIR $ENV{Torch_DIR})
-endif()
-if(NOT Torch_DIR)
-  file(GLOB Torch_DIR ${PROJECT_SOURCE_DIR}/build/venv/lib/python3*/site-packages/torch/share/cmake/Torch)
-endif()
-if(NOT Torch_DIR)
-  message(FATAL_ERROR "libtorch is not installed. Run scripts/setup.sh, or set Torch_DIR to the "
-                      "folder of TorchConfig.cmake.")
-endif()
+# libtorch with its own CMake package: Torch_DIR is found by HeadlightTorch.
 find_package(Torch REQUIRED)
 # libtorch asks for its own language standard and warning flags; only its headers and libraries
 # are wanted, as system headers.

@@ -3,9 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build="${1:?the build folder}"
-# The compiler's own precompiled headers and options mean nothing to clang-tidy.
+# The compiler's own precompiled headers, options and OpenMP mean nothing to clang-tidy.
 mkdir -p build/lint
-sed -E 's/-include [^ ]*cmake_pch\.hxx//g; s/-fno-semantic-interposition//g' \
+sed -E 's/-include [^ ]*cmake_pch\.hxx//g; s/-fno-semantic-interposition//g; s/-fopenmp//g' \
   "$build/compile_commands.json" >build/lint/compile_commands.json
 git ls-files 'src/*.cpp' 'bench/*.cpp' |
   xargs -P "$(nproc)" -n 1 clang-tidy -p build/lint --quiet 2> >(grep -v 'warnings generated' >&2)

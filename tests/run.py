@@ -3,8 +3,9 @@
 
     tests/run.py BUILD_FOLDER [NAME ...]
 
-NAME picks suites: the floors (attention, heads, ...), `commands` (tests/app, the program from
-outside) and `page` (the report in a browser). Without one all of them run.
+NAME picks suites: the floors (attention, heads, ...), `python` (the Python package), `commands`
+(tests/app, the program from outside) and `page` (the report in a browser). Without one all of them
+run.
 """
 
 import os
@@ -25,6 +26,7 @@ def suites(build):
     names = [line.split(": ", 1)[1].strip() for line in listing.splitlines() if ": " in line and "Test" in line and "#" in line]
     commands = {name: ["ctest", "--test-dir", build, "--output-on-failure", "--tests-regex", f"^{name}$"]
                 for name in names}
+    commands["python"] = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "python")]
     commands["commands"] = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "app")]
     commands["page"] = ["node", "--test", "--test-reporter=spec", "--test-reporter-destination=stdout",
                         "--test-reporter=junit"]
@@ -54,7 +56,8 @@ def main():
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
     environment = dict(os.environ, GTEST_OUTPUT=f"xml:{results}/", GTEST_BRIEF="1",
-                       HEADLIGHT_PROGRAM=str(build / "headlight"), PYTHONDONTWRITEBYTECODE="1")
+                       HEADLIGHT_PROGRAM=str(build / "headlight"),
+                       HEADLIGHT_PYTHON=str(build / "python"), PYTHONDONTWRITEBYTECODE="1")
     commands = suites(build)
     for name in chosen:
         if name not in commands:
@@ -66,7 +69,7 @@ def main():
     for name in chosen or commands:
         command = list(commands[name])
         own = results / f"{name}.xml"
-        if name == "commands":
+        if name in ("python", "commands"):
             command.append(f"--junitxml={own}")
         elif name == "page":
             command += [f"--test-reporter-destination={own}"] + sorted(map(str, (ROOT / "web" / "test").glob("*.test.mjs")))

@@ -16,6 +16,7 @@ FLOORS = {
     "attention": [],
     "tensorfile": [],
     "text": ["tensorfile"],
+    "operator": ["attention"],
     "model": ["attention", "tensorfile", "text"],
     "task": ["tensorfile", "text", "model"],
     "train": ["tensorfile", "text", "model", "task"],
@@ -24,7 +25,7 @@ FLOORS = {
     "report": ["tensorfile", "heads", "study"],
     "app": ["attention", "tensorfile", "text", "model", "task", "train", "heads", "study", "report"],
 }
-TORCH_FLOORS = {"model", "task", "train", "study", "app"}
+TORCH_FLOORS = {"operator", "model", "task", "train", "study", "app"}
 LONGEST_FILE = 500
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 CODE = {".cpp", ".h", ".inl", ".ts", ".mjs", ".py"}
