@@ -130,7 +130,10 @@ void check_extras(const Config& c) {
   not_negative(static_cast<double>(c.token_types), "token_types");
   not_negative(static_cast<double>(c.position_offset), "position_offset");
   not_negative(static_cast<double>(c.rotary_width), "rotary_width");
+  not_negative(static_cast<double>(c.padding_token + 1), "padding_token");
   if (c.rotary_width % 2 != 0) refuse(fmt::format("rotary_width is {}, not even", c.rotary_width));
+  if (c.position != Position::learned && (c.position_offset > 0 || c.padding_token >= 0))
+    refuse("position_offset and padding_token are for learned positions");
   if (c.position == Position::relative) {
     need_reasonable(c.relative_buckets, "relative_buckets");
     need_reasonable(c.relative_distance, "relative_distance");

@@ -18,8 +18,16 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   c.kind = Kind::encoder_decoder;
   c.vocabulary = reader.size({"vocab_size"}, marian ? 58101 : 50265);
   c.source_vocabulary = c.vocabulary;
-  c.shared_tokens = !marian || reader.flag("share_encoder_decoder_embeddings", true);
-  if (!c.shared_tokens) c.vocabulary = reader.size({"decoder_vocab_size"}, c.vocabulary);
+  c.tied = reader.flag("tie_word_embeddings", true);
+  // transformers 5 unties all tables at once, and then writes each.
+  const auto writes = [&](const std::string& tensor) {
+    return names.has(tensor) || names.has("model." + tensor);
+  };
+  const bool each =
+      !c.tied && writes("encoder.embed_tokens.weight") && writes("decoder.embed_tokens.weight");
+  const bool two = marian && !reader.flag("share_encoder_decoder_embeddings", true);
+  if (two) c.vocabulary = reader.size({"decoder_vocab_size"}, c.vocabulary);
+  c.shared_tokens = !two && !each;
   c.dim = reader.size({"d_model"}, 1024);
   c.layers = reader.size({"encoder_layers"}, 12);
   c.decoder_layers = reader.size({"decoder_layers"}, 12);
@@ -37,7 +45,6 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   c.attention_dropout = reader.number({"attention_dropout"}, 0);
   if (reader.flag("scale_embedding", false))
     c.embedding_scale = std::sqrt(static_cast<double>(c.dim));
-  c.tied = reader.flag("tie_word_embeddings", true);
   c.output_bias = names.has("final_logits_bias");
   c.start_token = reader.integer("decoder_start_token_id", marian ? 58100 : 2);
   c.end_tokens = reader.integers("eos_token_id");
@@ -95,6 +102,7 @@ void tensors(const Transformer& model, TensorNames& names) {
   } else {
     names.add(encoder + tokens, model.encoder.tokens);
     names.add(decoder + tokens, model.decoder.tokens);
+    names.ignore(prefix + "shared.weight");
   }
   stack_tensors(model.encoder, encoder, names);
   stack_tensors(model.decoder, decoder, names);
