@@ -110,14 +110,19 @@ Transformer load(const std::filesystem::path& folder) {
   return model;
 }
 
-TensorNames names_in(const std::string& model_type, const Transformer& model) {
+std::vector<NamedTensor> tensors_in(const std::string& model_type, const Transformer& model,
+                                    const std::function<bool(const std::string&)>& like) {
   const Architecture* const architecture = find_architecture(model_type);
   if (!architecture)
     throw Error(ErrorKind::usage, fmt::format("there is no architecture \"{}\"; there are {}",
                                               model_type, fmt::join(known_architectures(), ", ")));
-  TensorNames names([](const std::string&) { return false; });
+  TensorNames names(like);
   architecture->tensors(model, names);
-  return names;
+  std::vector<NamedTensor> all;
+  for (const TensorName& tensor : names.all())
+    all.push_back(
+        {tensor.name, (tensor.view.detach() - tensor.added).reshape(tensor.shape).contiguous()});
+  return all;
 }
 
 }  // namespace headlight::model

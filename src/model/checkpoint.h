@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
 
-#include "model/architecture/tensor_names.h"
 #include "model/transformer.h"
 
 namespace headlight::model {
@@ -18,8 +20,11 @@ void save(const Transformer& model, const std::filesystem::path& folder);
 // list of all tensors that are missing, of another shape, not part of the model or not finite.
 Transformer load(const std::filesystem::path& folder);
 
-// The tensors of a model under their names in transformers, for a "model_type" of
-// known_architectures(): what load() would read from. Throws Error (usage) for others.
-TensorNames names_in(const std::string& model_type, const Transformer& model);
+// The tensors that transformers keeps of a model, under its names and in its layout, for a
+// "model_type" of known_architectures(): what load() reads. Some parts have several names; `like`
+// tells whether a checkpoint to be imitated holds one. Throws Error (usage) for other types.
+std::vector<NamedTensor> tensors_in(
+    const std::string& model_type, const Transformer& model,
+    const std::function<bool(const std::string&)>& like = [](const std::string&) { return false; });
 
 }  // namespace headlight::model

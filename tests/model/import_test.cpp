@@ -108,24 +108,14 @@ const std::map<std::string, json>& configs() {
   return all;
 }
 
-struct File {
-  std::string name;
-  at::Tensor tensor;  // as transformers keeps it
-};
-
 // A model of that config with random weights, and what transformers would write of it.
-std::pair<Transformer, std::vector<File>> made(const json& config) {
+std::pair<Transformer, std::vector<NamedTensor>> made(const json& config) {
   const auto type = config.at("model_type").get<std::string>();
   const TensorNames none([](const std::string&) { return false; });
   const Architecture* architecture = find_architecture(type);
   const Transformer model =
       initialised(architecture->config(ConfigReader(config, "test"), none), 7);
-  const TensorNames names = names_in(type, model);
-  std::vector<File> files;
-  for (const TensorName& name : names.all())
-    files.push_back(
-        {name.name, (name.view.detach() - name.added).reshape(name.shape).contiguous()});
-  return {model, files};
+  return {model, tensors_in(type, model)};
 }
 
 class Import : public ::testing::Test {
@@ -140,11 +130,11 @@ class Import : public ::testing::Test {
   void write_config(const json& config) const {
     std::ofstream(folder_ / "config.json") << config.dump();
   }
-  void write(const std::vector<File>& files, DType type = DType::f32,
+  void write(const std::vector<NamedTensor>& files, DType type = DType::f32,
              const std::string& name = "model.safetensors") const {
     std::vector<at::Tensor> kept;
     std::vector<tensorfile::NamedArray> arrays;
-    for (const File& file : files) {
+    for (const NamedTensor& file : files) {
       const auto scalar = type == DType::f16    ? at::kHalf
                           : type == DType::bf16 ? at::kBFloat16
                           : type == DType::f64  ? at::kDouble
@@ -204,13 +194,13 @@ TEST_F(Import, ReadsEveryElementTypeRoundedToFloat32) {
 TEST_F(Import, ReadsShardsAndNamesTheOneThatIsGone) {
   const auto [model, files] = made(configs().at("gpt2"));
   write_config(configs().at("gpt2"));
-  const std::vector<File> half(files.begin(), files.begin() + 5),
+  const std::vector<NamedTensor> half(files.begin(), files.begin() + 5),
       rest(files.begin() + 5, files.end());
   write(half, DType::f32, "model-00001-of-00002.safetensors");
   write(rest, DType::f32, "model-00002-of-00002.safetensors");
   json map;
-  for (const File& file : half) map[file.name] = "model-00001-of-00002.safetensors";
-  for (const File& file : rest) map[file.name] = "model-00002-of-00002.safetensors";
+  for (const NamedTensor& file : half) map[file.name] = "model-00001-of-00002.safetensors";
+  for (const NamedTensor& file : rest) map[file.name] = "model-00002-of-00002.safetensors";
   std::ofstream(folder_ / "model.safetensors.index.json") << json{{"weight_map", map}}.dump();
   expect_same(load(folder_), model, 0);
   fs::remove(folder_ / "model-00002-of-00002.safetensors");
@@ -220,9 +210,9 @@ TEST_F(Import, ReadsShardsAndNamesTheOneThatIsGone) {
 TEST_F(Import, ListsEveryTensorThatDoesNotFit) {
   auto [model, files] = made(configs().at("bert"));
   write_config(configs().at("bert"));
-  std::vector<File> some;
+  std::vector<NamedTensor> some;
   std::vector<std::string> gone;
-  for (const File& file : files) {
+  for (const NamedTensor& file : files) {
     if (file.name.find("encoder.layer.1.") != std::string::npos)
       gone.push_back(file.name);
     else
@@ -255,7 +245,7 @@ TEST_F(Import, NamesTensorsWithNanOrInfinity) {
 TEST_F(Import, OldNamesBuffersAndOtherHeadsAreNoSurprise) {
   auto [model, files] = made(configs().at("bert"));
   write_config(configs().at("bert"));
-  for (File& file : files)
+  for (NamedTensor& file : files)
     if (const size_t at = file.name.find("LayerNorm.weight"); at != std::string::npos)
       file.name.replace(at, 16, "LayerNorm.gamma");
     else if (const size_t b = file.name.find("LayerNorm.bias"); b != std::string::npos)
@@ -271,8 +261,8 @@ TEST_F(Import, ABaseModelHasNoPrefixAndNoLogits) {
   json config = configs().at("bert");
   config["architectures"] = {"BertModel"};
   auto [model, files] = made(configs().at("bert"));
-  std::vector<File> base;
-  for (const File& file : files)
+  std::vector<NamedTensor> base;
+  for (const NamedTensor& file : files)
     if (file.name.starts_with("bert.")) base.push_back({file.name.substr(5), file.tensor});
   write_config(config);
   write(base);

@@ -37,7 +37,6 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   set_output(c, head, reader);
   if (head == Head::sequence) c.output_place = OutputPlace::last;
   c.output_bias = head == Head::token || head == Head::span;
-  c.head_dim = c.dim / c.heads;
   c.decoder_attention = alike_layers(c, c.layers);
   for (LayerHeads& layer : c.decoder_attention)
     read_rotary(reader, "full_attention", 10000, 0.25, c, layer);

@@ -33,7 +33,7 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   c.kv_heads =
       reader.size({"num_key_value_heads"},
                   type == "mistral" && !reader.is_null("num_key_value_heads") ? 8 : c.heads);
-  c.head_dim = reader.size({"head_dim"}, type == "qwen3" ? 128 : c.dim / c.heads);
+  c.head_dim = reader.size({"head_dim"}, type == "qwen3" ? 128 : 0);
   c.ffn = reader.size({"intermediate_size"});
   c.positions = reader.size({"max_position_embeddings"}, type == "llama" ? 2048 : 32768);
   c.norm = Norm::rms;
