@@ -108,11 +108,14 @@ void run(const fs::path& folder) {
   const auto& first = json["outputs"][0];
   const Values expected = read(folder / std::string(first["file"]));
   std::vector<float> out(expected.data.size());
-  attention_forward({s, heads_of<const float>(in["Q"].shape, s.heads, in["Q"].data.data()),
-                     heads_of<const float>(k.shape, s.kv_heads, k.data.data()),
-                     heads_of<const float>(v.shape, s.kv_heads, v.data.data()),
-                     heads_of<float>(expected.shape, s.heads, out.data()), nullptr},
-                    o);
+  attention_forward<float>({s,
+                            heads_of<const float>(in["Q"].shape, s.heads, in["Q"].data.data()),
+                            heads_of<const float>(k.shape, s.kv_heads, k.data.data()),
+                            heads_of<const float>(v.shape, s.kv_heads, v.data.data()),
+                            heads_of<float>(expected.shape, s.heads, out.data()),
+                            nullptr,
+                            {}},
+                           o);
   // A half has 11 bits, and the vectors of that type were computed in it.
   const double tolerance = first["dtype"] == "float16" ? 2e-3 : 2e-6;
   for (std::size_t n = 0; n < out.size(); ++n) {
