@@ -72,7 +72,8 @@ Arguments parsed(int argc, char** argv) {
       std::stringstream words(list->second = argv[++i]);
       for (std::string one; std::getline(words, one, ',');) {
         if (word != "--threads" && known.find("," + one + ",") == std::string::npos) {
-          throw Error(ErrorKind::usage, word + " has no " + one + "; there are" + known);
+          throw Error(ErrorKind::usage,
+                      word + " has no " + one + "; there are " + known.substr(1, known.size() - 2));
         }
       }
     } else {

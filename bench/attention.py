@@ -55,15 +55,21 @@ class Case:
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 
-    def words(text):
-        return text.split(",")
+    def some_of(*known):
+        def words(text):
+            for word in text.split(","):
+                if known and word not in known:
+                    raise argparse.ArgumentTypeError(f"{word}: there are {', '.join(known)}")
+            return text.split(",")
+        return words
 
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release")
-    parser.add_argument("--shapes", type=words)
-    parser.add_argument("--directions", type=words, default=["forward", "backward"])
-    parser.add_argument("--dtypes", type=words, default=["fp32", "bf16"])
-    parser.add_argument("--threads", type=words, default=["1", "2"])
-    parser.add_argument("--peers", type=words, default=IMPLEMENTATIONS[1:])
+    parser.add_argument("--shapes", type=some_of())
+    parser.add_argument("--directions", type=some_of("forward", "backward"),
+                        default=["forward", "backward"])
+    parser.add_argument("--dtypes", type=some_of(*TOLERANCE), default=["fp32", "bf16"])
+    parser.add_argument("--threads", type=some_of(), default=["1", "2"])
+    parser.add_argument("--peers", type=some_of(*IMPLEMENTATIONS[1:]), default=IMPLEMENTATIONS[1:])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench")
@@ -185,6 +191,8 @@ def print_means(rows, names):
     print("\nGeometric means of peer / headlight over the shapes that both ran; decode apart")
     for (direction, dtype, threads), shapes in by_case.items():
         prefill = [times for shape, times in shapes.items() if shape != "decode"]
+        if not prefill:
+            continue
         line = f"{'':<8} {direction:<8} {dtype:<5} {threads:>7} {'':>26}"
         for name in names:
             ratios = [t[name] / t["headlight"] for t in prefill if name in t]

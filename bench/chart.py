@@ -27,9 +27,6 @@ def svg(result):
         panels.setdefault(key, {}).setdefault(row["shape"], {})[row["implementation"]] = row["milliseconds"]
     names = list(dict.fromkeys(row["implementation"] for row in result["rows"]))
     base = "PyTorch" if "PyTorch" in names else "headlight"
-    speeds = [times[base] / ms for shapes in panels.values() for times in shapes.values()
-              if base in times for ms in times.values()]
-    most = max(speeds, default=1)
     parts, y = [], 24
     parts.append(text(8, y, f"Attention: speed as a multiple of {base} (longer is faster)", "title"))
     y += 18
@@ -45,6 +42,8 @@ def svg(result):
         parts.append(text(8, y, f"{direction}, {dtype}, {threads} thread{'s' if threads > 1 else ''}", "title"))
         y += 10
         top = y
+        most = max((times[base] / ms for times in shapes.values() if base in times
+                    for ms in times.values()), default=1)
         for shape, times in shapes.items():
             if base not in times:
                 continue
@@ -54,7 +53,7 @@ def svg(result):
                     continue
                 speed = times[base] / times[name]
                 width = speed / most * SCALE_WIDTH
-                label = f"{speed:.2f}   {times[name]:.3g} ms"
+                label = f"{speed:.2f}×, {times[name]:.3g} ms"
                 parts.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 1}" fill="{colour}">'
                              f"<title>{escape(name)}, {shape}: {label}</title></rect>")
                 if name == names[0]:

@@ -119,6 +119,8 @@ def ways(case, arrays):
         call(lib.headlight_attention_backward, backward)
         return grad_q
 
+    # The structs hold addresses only; the arrays live as long as the steps.
+    run_forward.arrays = run_backward.arrays = (q, k, v, grad_out, out, grad_q, grad_k, grad_v, lse)
     run_forward()
     step = run_backward if case.direction == "backward" else run_forward
     return [("C interface", step, lambda x: numbers(x, case.dtype))]
