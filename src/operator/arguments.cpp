@@ -57,7 +57,7 @@ void check_integers(const char* name, const OptionalTensor& x) {
 // A gradient lies in memory as its tensor does, where that can be written row by row.
 at::Tensor gradient_like(const at::Tensor& x, bool wanted) {
   if (!wanted) return at::empty({0}, x.options());
-  const auto whole = x.sym_stride(-1) == 1 ? at::empty_like(x) : at::Tensor();
+  auto whole = x.sym_stride(-1) == 1 ? at::empty_like(x) : at::Tensor();
   if (whole.defined() && whole.sym_stride(-1) == 1) return whole;
   return at::empty_symint(x.sym_sizes(), x.options());
 }

@@ -185,7 +185,7 @@ Gradients cpu_backward(const Backward& backward, const Arguments& a) {
   const at::Tensor out = with_contiguous_rows(backward.out);
   const at::Tensor lse = backward.lse.contiguous();
   Gradients gradients = empty_gradients(backward, a);
-  auto& [grad_q, grad_k, grad_v, grad_bias, grad_sinks] = gradients;
+  at::Tensor &grad_bias = std::get<3>(gradients), &grad_sinks = std::get<4>(gradients);
   const bool bias_wanted = in.bias.defined() && backward.wanted[3];
   const bool sinks_wanted = in.sinks.defined() && backward.wanted[4];
   // Summed in the type that is calculated in, rounded once.
@@ -202,9 +202,9 @@ Gradients cpu_backward(const Backward& backward, const Arguments& a) {
     call.out = read<T>(out);
     call.grad_out = read<T>(grad_out);
     call.lse = lse.const_data_ptr<A>();
-    call.grad_q = written<T>(grad_q);
-    call.grad_k = written<T>(grad_k);
-    call.grad_v = written<T>(grad_v);
+    call.grad_q = written<T>(std::get<0>(gradients));
+    call.grad_k = written<T>(std::get<1>(gradients));
+    call.grad_v = written<T>(std::get<2>(gradients));
     if (bias_wanted) call.grad_bias = scores(grad_bias.mutable_data_ptr<A>(), grad_bias);
     if (sinks_wanted) call.grad_sinks = grad_sinks.mutable_data_ptr<A>();
     attention_backward(call, options_of<A>(a, in), kLibtorchThreads);
