@@ -7,7 +7,7 @@
 
 namespace headlight::model {
 
-// x [..., F], or for swiglu [..., 2 F] with the gate first; returns [..., F].
+// x [..., F], or for gated ones [..., 2 F] with the gate first; returns [..., F].
 at::Tensor activated(const at::Tensor& x, Activation activation);
 
 }  // namespace headlight::model

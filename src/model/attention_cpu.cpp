@@ -1,4 +1,5 @@
-// headlight::attention on the CPU: strides into the packed tensors, for the attention core.
+// The attention of attention_op.h on the CPU: strides into the packed tensors, for the attention
+// core.
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
@@ -55,19 +56,49 @@ HeadTensor<T> heads_of(const at::Tensor& tensor, int64_t column, int64_t head_di
   return {data + column, tensor.stride(0), head_dim, tensor.stride(1)};
 }
 
+// Strides of a tensor that broadcasts to the scores: 0 where its size is 1.
 template <typename T>
-AttentionOptions<T> options_of(const OptionalTensor& key_lengths, int64_t batch, bool causal,
-                               double scale, double dropout, int64_t seed) {
+ScoreTensor<T> scores_of(const at::Tensor& tensor) {
+  const auto stride = [&](int64_t i) { return tensor.size(i) == 1 ? 0 : tensor.stride(i); };
+  using Element = std::remove_const_t<T>;
+  return {const_cast<Element*>(tensor.const_data_ptr<Element>()), stride(0), stride(1), stride(2),
+          stride(3)};
+}
+
+template <typename T>
+AttentionOptions<T> options_of(const AttentionSettings& s, const AttentionShape& shape) {
+  TORCH_CHECK(s.causal || (s.past == 0 && s.window == 0),
+              "attention: past and window are for causal attention");
   AttentionOptions<T> options;
-  options.scale = scale;
-  options.causal = causal ? Causal::top_left : Causal::none;
-  options.dropout = dropout;
-  options.seed = static_cast<uint64_t>(seed);
-  if (key_lengths) {
-    TORCH_CHECK(key_lengths->scalar_type() == at::kLong && key_lengths->is_contiguous() &&
-                    key_lengths->numel() == batch,
+  options.scale = s.scale;
+  options.softcap = s.softcap;
+  if (s.causal) {
+    options.causal = s.past == 0 ? Causal::top_left : Causal::offset;
+    options.causal_offset = s.past;
+    if (s.window > 0) options.window_left = s.window - 1;
+  }
+  options.dropout = s.dropout;
+  options.seed = s.seed;
+  if (s.key_lengths.defined()) {
+    TORCH_CHECK(s.key_lengths.scalar_type() == at::kLong && s.key_lengths.is_contiguous() &&
+                    s.key_lengths.numel() == shape.batch,
                 "attention: key_lengths must be contiguous int64 [B]");
-    options.key_lengths = key_lengths->const_data_ptr<int64_t>();
+    options.key_lengths = s.key_lengths.const_data_ptr<int64_t>();
+  }
+  if (s.key_allowed.defined()) {
+    TORCH_CHECK(s.key_allowed.scalar_type() == at::kBool &&
+                    s.key_allowed.sizes() == at::IntArrayRef({shape.batch, shape.keys}),
+                "attention: key_allowed must be bool [B, S]");
+    options.allowed = {s.key_allowed.const_data_ptr<bool>(), s.key_allowed.stride(0), 0, 0,
+                       s.key_allowed.stride(1)};
+  }
+  if (s.bias.defined()) {
+    TORCH_CHECK(s.bias.dim() == 4 && (s.bias.size(0) == 1 || s.bias.size(0) == shape.batch) &&
+                    s.bias.size(1) == shape.heads && s.bias.size(2) == shape.queries &&
+                    s.bias.size(3) == shape.keys &&
+                    s.bias.scalar_type() == c10::CppTypeToScalarType<T>::value,
+                "attention: bias must be [1 or B, H, N, S] and of the query's type");
+    options.bias = scores_of<const T>(s.bias);
   }
   return options;
 }
@@ -78,16 +109,15 @@ at::Tensor with_contiguous_rows(const at::Tensor& tensor) {
 
 }  // namespace
 
-TensorPair cpu_attention(const at::Tensor& query_in, const OptionalTensor& key_value_in,
-                         const OptionalTensor& key_lengths, int64_t heads, int64_t kv_heads,
-                         bool causal, double scale, double dropout, int64_t seed) {
-  const Layout layout = layout_of(query_in, key_value_in, heads, kv_heads);
+Attended cpu_attention(const at::Tensor& query_in, const OptionalTensor& key_value_in,
+                       const AttentionSettings& settings) {
+  const Layout layout = layout_of(query_in, key_value_in, settings.heads, settings.kv_heads);
   const AttentionShape& s = layout.shape;
   const at::Tensor query = with_contiguous_rows(query_in);
   const at::Tensor kv = layout.packed ? query : with_contiguous_rows(*key_value_in);
-  at::Tensor out = at::empty({s.batch, s.queries, heads * s.value_dim}, query.options());
-  at::Tensor lse = at::empty({s.batch, heads, s.queries}, query.options());
-  AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "headlight::attention", [&] {
+  at::Tensor out = at::empty({s.batch, s.queries, s.heads * s.value_dim}, query.options());
+  at::Tensor lse = at::empty({s.batch, s.heads, s.queries}, query.options());
+  AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "attention", [&] {
     AttentionForward<scalar_t> call;
     call.shape = s;
     call.q = heads_of<const scalar_t>(query, layout.q_column, s.head_dim);
@@ -95,42 +125,40 @@ TensorPair cpu_attention(const at::Tensor& query_in, const OptionalTensor& key_v
     call.v = heads_of<const scalar_t>(kv, layout.v_column, s.head_dim);
     call.out = heads_of<scalar_t>(out, 0, s.value_dim);
     call.lse = lse.data_ptr<scalar_t>();
-    attention_forward(call,
-                      options_of<scalar_t>(key_lengths, s.batch, causal, scale, dropout, seed),
-                      kLibtorchThreads);
+    attention_forward(call, options_of<scalar_t>(settings, s), kLibtorchThreads);
   });
   return {out, lse};
 }
 
-TensorPair cpu_attention_backward(const at::Tensor& grad_in, const at::Tensor& query_in,
-                                  const OptionalTensor& key_value_in,
-                                  const OptionalTensor& key_lengths, const at::Tensor& out,
-                                  const at::Tensor& lse, int64_t heads, int64_t kv_heads,
-                                  bool causal, double scale, double dropout, int64_t seed) {
-  const Layout layout = layout_of(query_in, key_value_in, heads, kv_heads);
+AttentionGradients cpu_attention_backward(const at::Tensor& grad_in, const at::Tensor& query_in,
+                                          const OptionalTensor& key_value_in,
+                                          const Attended& attended,
+                                          const AttentionSettings& settings, bool bias_gradient) {
+  const Layout layout = layout_of(query_in, key_value_in, settings.heads, settings.kv_heads);
   const AttentionShape& s = layout.shape;
   const at::Tensor grad = with_contiguous_rows(grad_in);
   const at::Tensor query = with_contiguous_rows(query_in);
   const at::Tensor kv = layout.packed ? query : with_contiguous_rows(*key_value_in);
   at::Tensor grad_query = at::empty(query.sizes(), query.options());
   at::Tensor grad_kv = layout.packed ? grad_query : at::empty(kv.sizes(), kv.options());
-  AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "headlight::attention_backward", [&] {
+  at::Tensor grad_bias;
+  if (bias_gradient) grad_bias = at::empty(settings.bias.sizes(), query.options());
+  AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "attention backward", [&] {
     AttentionBackward<scalar_t> call;
     call.shape = s;
     call.q = heads_of<const scalar_t>(query, layout.q_column, s.head_dim);
     call.k = heads_of<const scalar_t>(kv, layout.k_column, s.head_dim);
     call.v = heads_of<const scalar_t>(kv, layout.v_column, s.head_dim);
-    call.out = heads_of<const scalar_t>(out, 0, s.value_dim);
+    call.out = heads_of<const scalar_t>(attended.out, 0, s.value_dim);
     call.grad_out = heads_of<const scalar_t>(grad, 0, s.value_dim);
-    call.lse = lse.const_data_ptr<scalar_t>();
+    call.lse = attended.lse.const_data_ptr<scalar_t>();
     call.grad_q = heads_of<scalar_t>(grad_query, layout.q_column, s.head_dim);
     call.grad_k = heads_of<scalar_t>(grad_kv, layout.k_column, s.head_dim);
     call.grad_v = heads_of<scalar_t>(grad_kv, layout.v_column, s.head_dim);
-    attention_backward(call,
-                       options_of<scalar_t>(key_lengths, s.batch, causal, scale, dropout, seed),
-                       kLibtorchThreads);
+    if (bias_gradient) call.grad_bias = scores_of<scalar_t>(grad_bias);
+    attention_backward(call, options_of<scalar_t>(settings, s), kLibtorchThreads);
   });
-  return {grad_query, layout.packed ? at::Tensor() : grad_kv};
+  return {grad_query, layout.packed ? at::Tensor() : grad_kv, grad_bias};
 }
 
 }  // namespace headlight::model

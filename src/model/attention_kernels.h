@@ -1,32 +1,33 @@
-// What the operator headlight::attention runs on each kind of device. Arguments are those of its
-// schema in attention_op.cpp.
+// What the attention of attention_op.h runs on each kind of device. Without a key_value the query
+// is packed: [B, N, (H + 2 Hkv) d].
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
 #include <optional>
-#include <tuple>
+
+#include "model/attention_op.h"
 
 namespace headlight::model {
 
 using OptionalTensor = std::optional<at::Tensor>;
-using TensorPair = std::tuple<at::Tensor, at::Tensor>;
 
-// (out, lse) and (grad of query, grad of key_value).
-TensorPair cpu_attention(const at::Tensor& query, const OptionalTensor& key_value,
-                         const OptionalTensor& key_lengths, int64_t heads, int64_t kv_heads,
-                         bool causal, double scale, double dropout, int64_t seed);
-TensorPair cpu_attention_backward(const at::Tensor& grad, const at::Tensor& query,
-                                  const OptionalTensor& key_value,
-                                  const OptionalTensor& key_lengths, const at::Tensor& out,
-                                  const at::Tensor& lse, int64_t heads, int64_t kv_heads,
-                                  bool causal, double scale, double dropout, int64_t seed);
+struct Attended {
+  at::Tensor out, lse;
+};
+Attended cpu_attention(const at::Tensor& query, const OptionalTensor& key_value,
+                       const AttentionSettings& settings);
 
-// libtorch's own attention, which brings its own gradient; lse is empty and the dropout mask is
-// libtorch's, not the seed's.
-TensorPair cuda_attention(const at::Tensor& query, const OptionalTensor& key_value,
-                          const OptionalTensor& key_lengths, int64_t heads, int64_t kv_heads,
-                          bool causal, double scale, double dropout, int64_t seed);
+struct AttentionGradients {
+  at::Tensor query, key_value, bias;  // bias only if asked for
+};
+AttentionGradients cpu_attention_backward(const at::Tensor& grad, const at::Tensor& query,
+                                          const OptionalTensor& key_value, const Attended& attended,
+                                          const AttentionSettings& settings, bool bias_gradient);
+
+// libtorch's own attention, which brings its own gradient; the dropout mask is libtorch's, not the
+// seed's.
+at::Tensor cuda_attention(const at::Tensor& query, const OptionalTensor& key_value,
+                          const AttentionSettings& settings);
 
 }  // namespace headlight::model

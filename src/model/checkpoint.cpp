@@ -2,11 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
 #include "headlight/error.h"
-#include "model/gpt2.h"
+#include "model/architecture/architecture.h"
 #include "model/parameters.h"
 #include "model/tensor_intake.h"
 #include "tensorfile/atomic_file.h"
@@ -24,6 +25,33 @@ void check_size(const Config& config, const tensorfile::TensorFile& file) {
     throw Error(ErrorKind::bad_input,
                 fmt::format("{}: config.json describes {} parameters, the file holds {} numbers",
                             file.path.string(), count, elements));
+}
+
+// Pickled weights run code of whoever made them, so they are left to those who trust it.
+void refuse_pickles(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (std::filesystem::exists(folder / "model.safetensors", error) ||
+      std::filesystem::exists(folder / "model.safetensors.index.json", error))
+    return;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string ending = entry.path().extension().string();
+    if (ending != ".bin" && ending != ".pt" && ending != ".pth") continue;
+    const std::string path = folder.string();
+    throw Error(
+        ErrorKind::bad_input,
+        fmt::format("{}: weights pickled by PyTorch are not read, because reading them runs code; "
+                    "convert them where transformers is installed: python -c \"from transformers "
+                    "import AutoConfig; import transformers as t; c = "
+                    "AutoConfig.from_pretrained('{}'); getattr(t, "
+                    "c.architectures[0]).from_pretrained('{}').save_pretrained('{}-safetensors')\"",
+                    entry.path().string(), path, path, path));
+  }
+}
+
+TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& file) {
+  TensorNames names([&](const std::string& name) { return file.contains(name); });
+  for (const NamedTensor& p : parameters(model)) names.add(p.name, p.tensor);
+  return names;
 }
 
 }  // namespace
@@ -52,24 +80,44 @@ Transformer load(const std::filesystem::path& folder) {
   if (!json.is_object() || !json.contains("model_type") || !json.at("model_type").is_string())
     throw Error(ErrorKind::bad_input, where + ": \"model_type\" is missing");
   const auto type = json.at("model_type").get<std::string>();
-  if (type != "headlight" && type != "gpt2")
+  const Architecture* const architecture = find_architecture(type);
+  if (!architecture && type != "headlight")
     throw Error(ErrorKind::bad_input,
-                fmt::format("{}: models of type \"{}\" cannot be read; \"headlight\" and \"gpt2\" "
-                            "can",
-                            where, type));
-
-  const Config config = type == "gpt2" ? gpt2_config(json, where) : config_from_json(json, where);
+                fmt::format("{}: models of type \"{}\" cannot be read; these can: headlight, {}",
+                            where, type, fmt::join(known_architectures(), ", ")));
+  const ConfigReader reader(json, where);
+  if (reader.has("quantization_config"))
+    reader.refuse("quantization_config", "quantised weights are not supported");
+  refuse_pickles(folder);
   const tensorfile::TensorFile file = tensorfile::read_model_tensors(folder);
+  TensorNames names([&](const std::string& name) { return file.contains(name); });
+  Config config;
+  try {
+    config = architecture ? completed(architecture->config(reader, names))
+                          : config_from_json(json, where);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::usage) throw;
+    throw Error(ErrorKind::bad_input, where + ": " + error.what());
+  }
   check_size(config, file);
   Transformer model = unfilled(config);
-  TensorIntake intake(file);
-  if (type == "gpt2") {
-    take_gpt2(model, intake);
+  if (architecture) {
+    architecture->tensors(model, names);
+    take(file, names);
   } else {
-    for (const NamedTensor& p : parameters(model)) intake.take(p.name, p.tensor);
+    take(file, own_names(model, file));
   }
-  intake.finish();
   return model;
+}
+
+TensorNames names_in(const std::string& model_type, const Transformer& model) {
+  const Architecture* const architecture = find_architecture(model_type);
+  if (!architecture)
+    throw Error(ErrorKind::usage, fmt::format("there is no architecture \"{}\"; there are {}",
+                                              model_type, fmt::join(known_architectures(), ", ")));
+  TensorNames names([](const std::string&) { return false; });
+  architecture->tensors(model, names);
+  return names;
 }
 
 }  // namespace headlight::model

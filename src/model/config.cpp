@@ -27,6 +27,10 @@ std::string divisors(int64_t number) {
   return names;
 }
 
+int64_t position_rows(const Config& c) {
+  return c.positions + c.position_offset + (c.padding_token >= 0 ? c.padding_token + 1 : 0);
+}
+
 // Sizes beyond this are mistakes; products of a few of them still fit into 64 bits.
 constexpr int64_t kLargest = int64_t{1} << 24;
 
@@ -39,35 +43,158 @@ void need_reasonable(int64_t value, const char* name) {
 // In int64_t exactly, in double to see whether that would overflow.
 template <typename T>
 T count_of(const Config& c) {
-  const T dim = c.dim, ffn = c.ffn, bias = c.linear_bias ? 1 : 0;
-  const T inner = T(c.heads) * c.head_dim;
-  const T inner_kv = T(c.kv_heads) * c.head_dim;
-  const T gates = c.activation == Activation::swiglu ? 2 : 1;
-
-  const T attention = dim * (2 * inner + 2 * inner_kv) + bias * (inner + 2 * inner_kv + dim);
-  const T feed_forward = (gates + 1) * dim * ffn + bias * (gates * ffn + dim);
+  const T dim = c.dim, gates = is_gated(c.activation) ? 2 : 1;
   const T norm = dim * (c.norm == Norm::layer && c.norm_bias ? 2 : 1);
-  const T block = attention + feed_forward + 2 * norm;
-  const T around =
-      (c.final_norm ? norm : 0) + (c.position == Position::learned ? c.positions * dim : 0);
-
-  T count = c.vocabulary * dim + c.layers * block + around;
-  if (c.kind == Kind::encoder_decoder)
-    count += c.source_vocabulary * dim + c.decoder_layers * (block + attention + norm) + around;
+  const T norms = c.norm_place == NormPlace::both ? 2 * norm : norm;
+  const auto attention = [&](Part part, int64_t layer) {
+    const LayerHeads h = layer_heads(c, part, layer);
+    const T inner = T(h.heads) * h.head_dim, inner_kv = T(h.kv_heads) * h.head_dim;
+    const T qk_norm = c.query_key_norm && part != Part::cross ? 2 * h.head_dim : 0;
+    return dim * (2 * inner + 2 * inner_kv) + (c.qkv_bias ? inner + 2 * inner_kv : 0) +
+           (c.attention_out_bias ? dim : 0) + qk_norm + norms;
+  };
+  const auto all_attention = [&](Part part, int64_t layers) {
+    if (c.attention_of(part).empty()) return T(layers) * attention(part, 0);
+    T count = 0;
+    for (int64_t i = 0; i < layers; ++i) count += attention(part, i);
+    return count;
+  };
+  const auto feed_forward = [&](T ffn) {
+    return (gates + 1) * dim * ffn + (c.ffn_bias ? gates * ffn + dim : 0) + norms;
+  };
+  const auto stack = [&](Part part, int64_t layers, T vocabulary, T ffn) {
+    T count = vocabulary * dim + (c.final_norm ? norm : 0);
+    if (c.position == Position::learned) count += position_rows(c) * dim;
+    if (c.position == Position::relative) count += T(c.relative_buckets) * c.heads;
+    if (c.patch > 0) count += T(c.channels) * c.patch * c.patch * dim + 2 * dim;
+    if (c.embedding_norm) count += norm;
+    return count + all_attention(part, layers) + T(layers) * feed_forward(ffn) +
+           T(c.token_types) * dim;
+  };
+  const bool both = c.kind == Kind::encoder_decoder;
+  T count = 0;
+  if (c.kind != Kind::decoder_only)
+    count += stack(Part::encoder, c.layers, both ? c.source_vocabulary : c.vocabulary, c.ffn);
+  if (c.kind != Kind::encoder_only)
+    count += stack(Part::decoder, both ? c.decoder_layers : c.layers,
+                   both && c.shared_tokens ? 0 : c.vocabulary, both ? c.decoder_ffn : c.ffn);
+  if (both) count += all_attention(Part::cross, c.decoder_layers);
+  if (c.transform) count += dim * dim + dim + (c.transform_norm ? norm : 0);
+  if (!c.output) return count;
   return count + (c.tied ? 0 : c.classes * dim) + (c.output_bias ? c.classes : 0);
+}
+
+void check_layers(const Config& c, const std::vector<LayerHeads>& all, int64_t layers,
+                  const char* name) {
+  if (all.empty()) return;
+  if (static_cast<int64_t>(all.size()) != layers)
+    refuse(fmt::format("{} describes {} layers of {}", name, all.size(), layers));
+  for (size_t i = 0; i < all.size(); ++i) {
+    const LayerHeads& h = all[i];
+    const auto no = [&](const std::string& what) {
+      refuse(fmt::format("{}, layer {}: {}", name, i, what));
+    };
+    if (h.heads < 0 || h.heads > kLargest || h.kv_heads < 0 || h.kv_heads > h.heads ||
+        (h.heads > 0 && (h.kv_heads == 0 || h.heads % h.kv_heads != 0)))
+      no(fmt::format("{} key-value heads do not divide {} heads evenly", h.kv_heads, h.heads));
+    if (h.head_dim < 1 || h.head_dim > kLargest)
+      no(fmt::format("head_dim is {}; it must be at least 1", h.head_dim));
+    if (h.window < 0) no(fmt::format("window is {}; 0 means none", h.window));
+    if (!std::isfinite(h.scale)) no("scale is not finite");
+    if (!(h.rotary_theta > 0 && std::isfinite(h.rotary_theta)))
+      no(fmt::format("rotary_theta is {}; it must be positive", h.rotary_theta));
+    if (!h.numbers.empty() && static_cast<int64_t>(h.numbers.size()) != h.heads)
+      no(fmt::format("{} numbers are given for {} heads", h.numbers.size(), h.heads));
+    for (const int64_t number : h.numbers)
+      if (number < 0 || number >= kLargest ||
+          (c.position == Position::relative && number >= c.heads))
+        no(fmt::format("there is no head {}", number));
+    if (c.position == Position::rotary && c.rotary_width > h.head_dim)
+      no(fmt::format("rotary_width is {}, more than head_dim {}", c.rotary_width, h.head_dim));
+  }
+}
+
+void check_extras(const Config& c) {
+  const auto positive = [](double value, const char* name) {
+    if (!(value > 0 && std::isfinite(value)))
+      refuse(fmt::format("{} is {}; it must be positive", name, value));
+  };
+  const auto not_negative = [](double value, const char* name) {
+    if (!(value >= 0 && value <= static_cast<double>(kLargest)))
+      refuse(fmt::format("{} is {}; it must be at least 0 and reasonable", name, value));
+  };
+  positive(c.embedding_scale, "embedding_scale");
+  positive(c.output_scale, "output_scale");
+  not_negative(c.score_softcap, "score_softcap");
+  not_negative(c.output_softcap, "output_softcap");
+  not_negative(static_cast<double>(c.token_types), "token_types");
+  not_negative(static_cast<double>(c.position_offset), "position_offset");
+  not_negative(static_cast<double>(c.rotary_width), "rotary_width");
+  if (c.rotary_width % 2 != 0) refuse(fmt::format("rotary_width is {}, not even", c.rotary_width));
+  if (c.position == Position::relative) {
+    need_reasonable(c.relative_buckets, "relative_buckets");
+    need_reasonable(c.relative_distance, "relative_distance");
+    // Half of the buckets are exact; the encoder has a set for each side.
+    if (c.relative_buckets < 4 || c.relative_distance <= c.relative_buckets / 2)
+      refuse(
+          fmt::format("{} buckets up to distance {}: there must be at least 4, and the distance "
+                      "more than half of them",
+                      c.relative_buckets, c.relative_distance));
+  }
+  if (c.patch > 0) {
+    for (const int64_t size : {c.channels, c.image_height, c.image_width})
+      need_reasonable(size, "channels, image_height or image_width");
+    if (c.image_height % c.patch != 0 || c.image_width % c.patch != 0)
+      refuse(fmt::format("patches of {} pixels do not divide an image of {} by {} evenly", c.patch,
+                         c.image_height, c.image_width));
+    if (c.kind != Kind::encoder_only) refuse("patches are for encoder_only models only");
+  }
+  const bool both = c.kind == Kind::encoder_decoder;
+  check_layers(c, c.encoder_attention, c.kind == Kind::decoder_only ? 0 : c.layers,
+               "encoder_attention");
+  check_layers(c, c.decoder_attention,
+               both ? c.decoder_layers : (c.kind == Kind::decoder_only ? c.layers : 0),
+               "decoder_attention");
+  check_layers(c, c.cross_attention, both ? c.decoder_layers : 0, "cross_attention");
 }
 
 }  // namespace
 
+bool is_gated(Activation activation) {
+  return activation == Activation::swiglu || activation == Activation::reglu ||
+         activation == Activation::geglu || activation == Activation::geglu_tanh;
+}
+
+const std::vector<LayerHeads>& Config::attention_of(Part part) const {
+  return part == Part::encoder   ? encoder_attention
+         : part == Part::decoder ? decoder_attention
+                                 : cross_attention;
+}
+
+LayerHeads layer_heads(const Config& c, Part part, int64_t layer) {
+  const std::vector<LayerHeads>& own = c.attention_of(part);
+  LayerHeads heads;
+  if (own.empty()) {
+    heads.heads = c.heads;
+    heads.kv_heads = c.kv_heads;
+    heads.head_dim = c.head_dim;
+    heads.rotary_theta = c.rotary_theta;
+  } else {
+    heads = own.at(static_cast<size_t>(layer));
+  }
+  if (heads.scale == 0) heads.scale = 1 / std::sqrt(static_cast<double>(heads.head_dim));
+  return heads;
+}
+
 Config completed(Config c) {
   const bool both = c.kind == Kind::encoder_decoder;
-  need_reasonable(c.vocabulary, "vocabulary");
+  if (c.patch == 0) need_reasonable(c.vocabulary, "vocabulary");
   if (c.source_vocabulary == 0 && both) c.source_vocabulary = c.vocabulary;
   if (both) need_reasonable(c.source_vocabulary, "source_vocabulary");
   if (!both && c.source_vocabulary != 0)
     refuse("source_vocabulary is for encoder_decoder models only; leave it at 0");
   if (c.classes == 0) c.classes = c.vocabulary;
-  need_reasonable(c.classes, "classes");
+  if (c.output) need_reasonable(c.classes, "classes");
   need_reasonable(c.dim, "dim");
   need_reasonable(c.layers, "layers");
   if (!both && c.decoder_layers != 0)
@@ -88,8 +215,11 @@ Config completed(Config c) {
     refuse(fmt::format("{} key-value heads do not divide {} heads evenly; kv_heads can be {}",
                        c.kv_heads, c.heads, divisors(c.heads)));
   need_reasonable(c.ffn, "ffn");
+  if (both && c.decoder_ffn == 0) c.decoder_ffn = c.ffn;
+  if (both) need_reasonable(c.decoder_ffn, "decoder_ffn");
+  if (!c.linear_bias) c.qkv_bias = c.attention_out_bias = c.ffn_bias = false;
   need_reasonable(c.positions, "positions");
-  if (c.position == Position::rotary && c.head_dim % 2 != 0)
+  if (c.position == Position::rotary && c.rotary_width == 0 && c.head_dim % 2 != 0)
     refuse(
         fmt::format("rotary positions need an even head_dim, and it is {}; choose other heads or "
                     "another position",
@@ -101,7 +231,8 @@ Config completed(Config c) {
   need_probability(c.dropout, "dropout");
   need_probability(c.attention_dropout, "attention_dropout");
   need_probability(c.embedding_dropout, "embedding_dropout");
-  if (c.tied && c.classes != c.vocabulary)
+  check_extras(c);
+  if (c.output && c.tied && c.classes != c.vocabulary)
     refuse(
         fmt::format("a tied output has one class per token: classes is {} and vocabulary {}; "
                     "make them equal or set tied to false",

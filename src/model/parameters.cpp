@@ -21,94 +21,135 @@ NormWeights norm_of(const Config& c) {
           c.norm == Norm::layer && c.norm_bias ? at::zeros({c.dim}) : at::Tensor()};
 }
 
-Block block_of(const Config& c, bool crosses) {
-  const int64_t inner = c.heads * c.head_dim, inner_kv = c.kv_heads * c.head_dim;
-  const int64_t gates = c.activation == Activation::swiglu ? 2 : 1;
+Block block_of(const Config& c, Part part, int64_t layer, int64_t ffn) {
+  const bool post = c.norm_place == NormPlace::both;
   Block block;
+  LayerHeads h = block.attention.heads = layer_heads(c, part, layer);
   block.attention_norm = norm_of(c);
-  block.attention.qkv = linear_of(c.dim, inner + 2 * inner_kv, c.linear_bias);
-  block.attention.out = linear_of(inner, c.dim, c.linear_bias);
-  if (crosses) {
+  block.attention.qkv = linear_of(c.dim, (h.heads + 2 * h.kv_heads) * h.head_dim, c.qkv_bias);
+  if (c.query_key_norm) {
+    block.attention.query_norm.gain = at::ones({h.head_dim});
+    block.attention.key_norm.gain = at::ones({h.head_dim});
+  }
+  block.attention.out = linear_of(h.heads * h.head_dim, c.dim, c.attention_out_bias);
+  if (post) block.attention_post_norm = norm_of(c);
+  if (part == Part::decoder && c.kind == Kind::encoder_decoder) {
+    h = block.cross.heads = layer_heads(c, Part::cross, layer);
     block.cross_norm = norm_of(c);
-    block.cross.query = linear_of(c.dim, inner, c.linear_bias);
-    block.cross.key_value = linear_of(c.dim, 2 * inner_kv, c.linear_bias);
-    block.cross.out = linear_of(inner, c.dim, c.linear_bias);
+    block.cross.query = linear_of(c.dim, h.heads * h.head_dim, c.qkv_bias);
+    block.cross.key_value = linear_of(c.dim, 2 * h.kv_heads * h.head_dim, c.qkv_bias);
+    block.cross.out = linear_of(h.heads * h.head_dim, c.dim, c.attention_out_bias);
+    if (post) block.cross_post_norm = norm_of(c);
   }
   block.ffn_norm = norm_of(c);
-  block.ffn.up = linear_of(c.dim, gates * c.ffn, c.linear_bias);
-  block.ffn.down = linear_of(c.ffn, c.dim, c.linear_bias);
+  block.ffn.up = linear_of(c.dim, (is_gated(c.activation) ? 2 : 1) * ffn, c.ffn_bias);
+  block.ffn.down = linear_of(ffn, c.dim, c.ffn_bias);
+  if (post) block.ffn_post_norm = norm_of(c);
   return block;
 }
 
 // Vaswani et al. 2017, section 3.5.
-at::Tensor sinusoids(int64_t places, int64_t dim) {
+at::Tensor sinusoids(int64_t places, int64_t dim, bool halves) {
   const auto exact = at::TensorOptions(at::kDouble);
   const at::Tensor pair = at::arange((dim + 1) / 2, exact);
   const at::Tensor speed = at::exp(pair * (-2 * std::log(10000.0) / static_cast<double>(dim)));
   const at::Tensor angle = at::arange(places, exact).unsqueeze(1) * speed;
-  return at::stack({angle.sin(), angle.cos()}, 2)
-      .flatten(1)
-      .narrow(1, 0, dim)
-      .to(at::kFloat)
-      .contiguous();
+  const at::Tensor all = halves ? at::cat({angle.sin(), angle.cos()}, 1)
+                                : at::stack({angle.sin(), angle.cos()}, 2).flatten(1);
+  return all.narrow(1, 0, dim).to(at::kFloat).contiguous();
 }
 
-Stack stack_of(const Config& c, const std::string& name, int64_t vocabulary, int64_t layers,
-               bool crosses) {
+Stack stack_of(const Config& c, Part part, int64_t vocabulary, int64_t layers, int64_t ffn) {
   Stack stack;
-  stack.name = name;
-  stack.tokens = at::empty({vocabulary, c.dim});
-  if (c.position == Position::learned) stack.positions = at::empty({c.positions, c.dim});
-  if (c.position == Position::sinusoidal) stack.positions = sinusoids(c.positions, c.dim);
-  for (int64_t i = 0; i < layers; ++i) stack.blocks.push_back(block_of(c, crosses));
+  stack.name = c.kind != Kind::encoder_decoder ? "self"
+               : part == Part::encoder         ? "encoder"
+                                               : "decoder";
+  if (c.patch > 0) {
+    stack.patches = linear_of(c.channels * c.patch * c.patch, c.dim, true);
+    stack.class_token = at::empty({c.dim});
+  } else {
+    stack.tokens = at::empty({vocabulary, c.dim});
+  }
+  if (c.position == Position::learned) {
+    const int64_t before = c.position_offset + (c.padding_token >= 0 ? c.padding_token + 1 : 0);
+    stack.positions = at::empty({before + c.positions, c.dim});
+  }
+  if (c.position == Position::sinusoidal || c.position == Position::sinusoidal_halves)
+    stack.positions = sinusoids(c.positions, c.dim, c.position == Position::sinusoidal_halves);
+  if (c.token_types > 0) stack.token_types = at::empty({c.token_types, c.dim});
+  if (c.embedding_norm) stack.embedding_norm = norm_of(c);
+  if (c.position == Position::relative) stack.relative = at::empty({c.relative_buckets, c.heads});
+  for (int64_t i = 0; i < layers; ++i) stack.blocks.push_back(block_of(c, part, i, ffn));
   if (c.final_norm) stack.final_norm = norm_of(c);
   return stack;
+}
+
+void share(Transformer& model) {
+  const Config& c = model.config;
+  if (c.kind == Kind::encoder_decoder && c.shared_tokens)
+    model.decoder.tokens = model.encoder.tokens;
+  if (c.output && c.tied)
+    model.output.weight =
+        c.kind == Kind::encoder_only ? model.encoder.tokens : model.decoder.tokens;
 }
 
 // What a tensor of the model is, which decides its first numbers.
 enum class Role { embedding, weight, bias, gain, shift };
 
-// Visits every parameter once, in the fixed order of parameters(); fan_in is that of the linear
-// layer a weight or bias belongs to.
-template <typename F>
-void each_parameter(const Transformer& model, F visit) {
-  const auto linear = [&](const std::string& name, const Linear& l) {
-    if (!l.weight.defined()) return;
-    const int64_t fan_in = l.weight.size(1);
-    visit(name + ".weight", l.weight, Role::weight, fan_in);
-    if (l.bias.defined()) visit(name + ".bias", l.bias, Role::bias, fan_in);
+// Visits every parameter of a model, const or not, once, in the fixed order of parameters();
+// fan_in is that of the linear layer a weight or bias belongs to.
+template <typename Model, typename F>
+void each_parameter(Model& model, F visit) {
+  const auto one = [&](const std::string& name, auto& tensor, Role role, int64_t fan_in = 0) {
+    if (tensor.defined()) visit(name, tensor, role, fan_in);
   };
-  const auto norm = [&](const std::string& name, const NormWeights& n) {
-    if (n.gain.defined()) visit(name + ".gain", n.gain, Role::gain, int64_t{0});
-    if (n.shift.defined()) visit(name + ".shift", n.shift, Role::shift, int64_t{0});
+  const auto linear = [&](const std::string& name, auto& l) {
+    const int64_t fan_in = l.weight.defined() ? l.weight.size(1) : 0;
+    one(name + ".weight", l.weight, Role::weight, fan_in);
+    one(name + ".bias", l.bias, Role::bias, fan_in);
   };
-  const auto stack = [&](const std::string& name, const Stack& s) {
-    if (!s.tokens.defined()) return;
-    visit(name + ".tokens", s.tokens, Role::embedding, int64_t{0});
-    if (model.config.position == Position::learned)
-      visit(name + ".positions", s.positions, Role::embedding, int64_t{0});
+  const auto norm = [&](const std::string& name, auto& n) {
+    one(name + ".gain", n.gain, Role::gain);
+    one(name + ".shift", n.shift, Role::shift);
+  };
+  const Config& c = model.config;
+  const auto stack = [&](const std::string& name, auto& s, bool shared) {
+    if (!shared) one(name + ".tokens", s.tokens, Role::embedding);
+    if (c.position == Position::learned) one(name + ".positions", s.positions, Role::embedding);
+    one(name + ".token_types", s.token_types, Role::embedding);
+    linear(name + ".patches", s.patches);
+    one(name + ".class_token", s.class_token, Role::embedding);
+    norm(name + ".embedding_norm", s.embedding_norm);
+    one(name + ".relative", s.relative, Role::embedding);
     for (size_t i = 0; i < s.blocks.size(); ++i) {
-      const Block& block = s.blocks[i];
+      auto& block = s.blocks[i];
       const std::string at = fmt::format("{}.blocks.{}.", name, i);
       norm(at + "attention_norm", block.attention_norm);
       linear(at + "attention.qkv", block.attention.qkv);
+      norm(at + "attention.query_norm", block.attention.query_norm);
+      norm(at + "attention.key_norm", block.attention.key_norm);
       linear(at + "attention.out", block.attention.out);
+      norm(at + "attention_post_norm", block.attention_post_norm);
       norm(at + "cross_norm", block.cross_norm);
       linear(at + "cross.query", block.cross.query);
       linear(at + "cross.key_value", block.cross.key_value);
       linear(at + "cross.out", block.cross.out);
+      norm(at + "cross_post_norm", block.cross_post_norm);
       norm(at + "ffn_norm", block.ffn_norm);
       linear(at + "ffn.up", block.ffn.up);
       linear(at + "ffn.down", block.ffn.down);
+      norm(at + "ffn_post_norm", block.ffn_post_norm);
     }
     norm(name + ".final_norm", s.final_norm);
   };
-  stack("encoder", model.encoder);
-  stack("decoder", model.decoder);
-  if (!model.config.tied) {
+  stack("encoder", model.encoder, false);
+  stack("decoder", model.decoder, c.kind == Kind::encoder_decoder && c.shared_tokens);
+  linear("transform", model.transform);
+  norm("transform_norm", model.transform_norm);
+  if (!c.tied) {
     linear("output", model.output);
-  } else if (model.output.bias.defined()) {
-    visit("output.bias", model.output.bias, Role::bias, model.config.dim);
+  } else {
+    one("output.bias", model.output.bias, Role::bias, c.dim);
   }
 }
 
@@ -137,17 +178,22 @@ Transformer unfilled(const Config& config) {
   Transformer model;
   model.config = completed(config);
   const Config& c = model.config;
-  if (c.kind == Kind::encoder_only)
-    model.encoder = stack_of(c, "self", c.vocabulary, c.layers, false);
-  if (c.kind == Kind::decoder_only)
-    model.decoder = stack_of(c, "self", c.vocabulary, c.layers, false);
-  if (c.kind == Kind::encoder_decoder) {
-    model.encoder = stack_of(c, "encoder", c.source_vocabulary, c.layers, false);
-    model.decoder = stack_of(c, "decoder", c.vocabulary, c.decoder_layers, true);
+  const bool both = c.kind == Kind::encoder_decoder;
+  if (c.kind != Kind::decoder_only)
+    model.encoder =
+        stack_of(c, Part::encoder, both ? c.source_vocabulary : c.vocabulary, c.layers, c.ffn);
+  if (c.kind != Kind::encoder_only)
+    model.decoder = stack_of(c, Part::decoder, c.vocabulary, both ? c.decoder_layers : c.layers,
+                             both ? c.decoder_ffn : c.ffn);
+  if (c.transform) {
+    model.transform = linear_of(c.dim, c.dim, true);
+    if (c.transform_norm) model.transform_norm = norm_of(c);
   }
-  const Stack& last = c.kind == Kind::encoder_only ? model.encoder : model.decoder;
-  model.output.weight = c.tied ? last.tokens : at::empty({c.classes, c.dim});
-  if (c.output_bias) model.output.bias = at::empty({c.classes});
+  if (c.output) {
+    if (!c.tied) model.output.weight = at::empty({c.classes, c.dim});
+    if (c.output_bias) model.output.bias = at::empty({c.classes});
+  }
+  share(model);
   each_parameter(model, [](const std::string&, const at::Tensor& tensor, Role, int64_t) {
     tensor.set_requires_grad(true);
   });
@@ -155,7 +201,7 @@ Transformer unfilled(const Config& config) {
 }
 
 Transformer initialised(const Config& config, uint64_t seed) {
-  Transformer model = unfilled(config);
+  const Transformer model = unfilled(config);
   uint64_t place = 0;
   each_parameter(model,
                  [&](const std::string&, const at::Tensor& tensor, Role role, int64_t fan_in) {
@@ -175,33 +221,22 @@ std::vector<NamedTensor> parameters(const Transformer& model) {
 Transformer copy_of(const Transformer& model, at::ScalarType type, const std::string& device) {
   Transformer copy = model;
   const auto moved = [&](at::Tensor& tensor) {
-    if (!tensor.defined()) return;
     const bool learns = tensor.requires_grad();
     tensor = tensor.detach().to(at::Device(device), type, false, /*copy=*/true);
     tensor.set_requires_grad(learns);
   };
-  const auto linear = [&](Linear& l) { moved(l.weight), moved(l.bias); };
-  const auto norm = [&](NormWeights& n) { moved(n.gain), moved(n.shift); };
-  for (Stack* stack : {&copy.encoder, &copy.decoder}) {
-    moved(stack->tokens);
-    moved(stack->positions);
-    for (Block& block : stack->blocks) {
-      for (Linear* l : {&block.attention.qkv, &block.attention.out, &block.cross.query,
-                        &block.cross.key_value, &block.cross.out, &block.ffn.up, &block.ffn.down})
-        linear(*l);
-      for (NormWeights* n : {&block.attention_norm, &block.cross_norm, &block.ffn_norm}) norm(*n);
-    }
-    norm(stack->final_norm);
-  }
-  linear(copy.output);
-  if (copy.config.tied)
-    copy.output.weight =
-        copy.config.kind == Kind::encoder_only ? copy.encoder.tokens : copy.decoder.tokens;
+  each_parameter(copy,
+                 [&](const std::string&, at::Tensor& tensor, Role, int64_t) { moved(tensor); });
+  if (model.config.position != Position::learned)
+    for (Stack* stack : {&copy.encoder, &copy.decoder})
+      if (stack->positions.defined()) moved(stack->positions);
+  share(copy);
   return copy;
 }
 
 Transformer copy_of(const Transformer& model) {
-  return copy_of(model, model.output.weight.scalar_type(), model.output.weight.device().str());
+  const std::vector<NamedTensor> all = parameters(model);
+  return copy_of(model, all.front().tensor.scalar_type(), all.front().tensor.device().str());
 }
 
 }  // namespace headlight::model

@@ -8,213 +8,120 @@
 
 #include "headlight/error.h"
 #include "model/activation.h"
-#include "model/attention_op.h"
 #include "model/cross_entropy.h"
-#include "model/dropout.h"
-#include "model/embedding.h"
+#include "model/forward.h"
 #include "model/linear.h"
 #include "model/norm.h"
-#include "model/random.h"
-#include "model/rotary.h"
 
 namespace headlight::model {
 namespace {
 
-at::Tensor apply(const Linear& layer, const at::Tensor& x) {
-  return linear(x, layer.weight, layer.bias);
-}
-
-// One pass over the model. Dropout sites are numbered in the order in which they are met, so each
-// has a seed of its own.
-class Passing {
- public:
-  Passing(const Transformer& model, const Pass& pass)
-      : model_(model), c_(model.config), pass_(pass) {}
-
-  // Rows of [B N, D] to keep after the last attention, or undefined for all of them; then the
-  // result is [rows, D].
-  at::Tensor run(const Inputs& inputs, const at::Tensor& rows) {
-    switch (c_.kind) {
-      case Kind::encoder_only:
-        return stack(model_.encoder, inputs.tokens, inputs.lengths, false, {}, {}, rows);
-      case Kind::decoder_only:
-        return stack(model_.decoder, inputs.tokens, inputs.lengths, c_.causal, {}, {}, rows);
-      case Kind::encoder_decoder:
-        break;
-    }
-    const at::Tensor memory =
-        stack(model_.encoder, inputs.source, inputs.source_lengths, false, {}, {}, {});
-    return stack(model_.decoder, inputs.tokens, inputs.lengths, c_.causal, memory,
-                 inputs.source_lengths, rows);
-  }
-
- private:
-  uint64_t next_seed() { return stream_seed(pass_.dropout_seed, site_++); }
-  double rate(double probability) const { return pass_.training ? probability : 0; }
-
-  at::Tensor norm(const NormWeights& weights, const at::Tensor& x) const {
-    return normalised(x, weights, c_.norm, c_.norm_epsilon);
-  }
-
-  // The stream after one more part of a block; the part sees its normalised input.
-  template <typename F>
-  at::Tensor joined(const at::Tensor& x, const NormWeights& weights, F part) {
-    const uint64_t seed = next_seed();
-    const bool pre = c_.norm_place == NormPlace::pre;
-    const at::Tensor branch = part(pre ? norm(weights, x) : x);
-    // A part that keeps some rows only has told so by its shape.
-    const at::Tensor stream = branch.dim() == x.dim() ? x : kept(x);
-    const at::Tensor sum = add_dropped(stream, branch, rate(c_.dropout), seed);
-    return pre ? sum : norm(weights, sum);
-  }
-
-  at::Tensor kept(const at::Tensor& x) const { return x.flatten(0, 1).index_select(0, rows_); }
-
-  AttentionSettings settings(bool causal, const at::Tensor& key_lengths) {
-    AttentionSettings s;
-    s.heads = c_.heads;
-    s.kv_heads = c_.kv_heads;
-    s.causal = causal;
-    s.scale = 1 / std::sqrt(static_cast<double>(c_.head_dim));
-    s.dropout = rate(c_.attention_dropout);
-    s.seed = next_seed();
-    s.key_lengths = key_lengths;
-    return s;
-  }
-
-  at::Tensor self_part(const Block& block, const at::Tensor& x, bool causal,
-                       const at::Tensor& lengths, const std::string& stack, int64_t layer,
-                       bool keep_rows) {
-    at::Tensor qkv = apply(block.attention.qkv, x);
-    if (c_.position == Position::rotary)
-      qkv = turned(
-          qkv, c_.heads + c_.kv_heads,
-          rotary_angles(x.size(1), c_.head_dim, c_.rotary_theta, x.options().requires_grad(false)));
-    const AttentionSettings s = settings(causal, lengths);
-    const int64_t inner = c_.heads * c_.head_dim, inner_kv = c_.kv_heads * c_.head_dim;
-    capture(stack, layer, qkv.narrow(2, 0, inner), qkv.narrow(2, inner, 2 * inner_kv),
-            block.attention.out, s);
-    const at::Tensor heads = self_attention(qkv, s);
-    return apply(block.attention.out, keep_rows ? kept(heads) : heads);
-  }
-
-  at::Tensor cross_part(const Block& block, const at::Tensor& x, const at::Tensor& memory,
-                        const at::Tensor& lengths, int64_t layer, bool keep_rows) {
-    const at::Tensor query = apply(block.cross.query, x);
-    const at::Tensor key_value = apply(block.cross.key_value, memory);
-    const AttentionSettings s = settings(false, lengths);
-    capture("cross", layer, query, key_value, block.cross.out, s);
-    const at::Tensor heads = cross_attention(query, key_value, s);
-    return apply(block.cross.out, keep_rows ? kept(heads) : heads);
-  }
-
-  at::Tensor ffn_part(const Block& block, const at::Tensor& x) const {
-    const at::Tensor up = c_.activation == Activation::relu
-                              ? linear(x, block.ffn.up.weight, block.ffn.up.bias, After::relu)
-                              : activated(apply(block.ffn.up, x), c_.activation);
-    return apply(block.ffn.down, up);
-  }
-
-  void capture(const std::string& stack, int64_t layer, const at::Tensor& query,
-               const at::Tensor& key_value, const Linear& out, const AttentionSettings& s) const {
-    if (!pass_.capture) return;
-    const int64_t d = c_.head_dim, inner_kv = c_.kv_heads * d;
-    const auto split = [d](const at::Tensor& packed, int64_t heads) {
-      return packed.detach().unflatten(2, {heads, d}).transpose(1, 2).contiguous();
-    };
-    Capture::Layer captured;
-    captured.stack = stack;
-    captured.layer = layer;
-    captured.q = split(query, c_.heads);
-    captured.k = split(key_value.narrow(2, 0, inner_kv), c_.kv_heads);
-    captured.v = split(key_value.narrow(2, inner_kv, inner_kv), c_.kv_heads);
-    captured.w_o = out.weight.detach().t().unflatten(0, {c_.heads, d}).contiguous();
-    captured.causal = s.causal;
-    captured.scale = s.scale;
-    pass_.capture->layers.push_back(std::move(captured));
-  }
-
-  void capture(const at::Tensor& x) const {
-    if (pass_.capture) pass_.capture->hidden.push_back(x.detach());
-  }
-
-  at::Tensor stack(const Stack& s, const at::Tensor& tokens, const at::Tensor& lengths, bool causal,
-                   const at::Tensor& memory, const at::Tensor& memory_lengths,
-                   const at::Tensor& rows) {
-    if (tokens.size(1) > c_.positions)
-      throw Error(ErrorKind::bad_input,
-                  fmt::format("a sequence of {} tokens is longer than the model's {} positions",
-                              tokens.size(1), c_.positions));
-    const uint64_t seed = next_seed();
-    at::Tensor x =
-        dropped(embedded(tokens, s.tokens, s.positions), rate(c_.embedding_dropout), seed);
-    capture(x);
-    for (size_t i = 0; i < s.blocks.size(); ++i) {
-      const Block& block = s.blocks[i];
-      const auto layer = static_cast<int64_t>(i);
-      const bool last = rows.defined() && i + 1 == s.blocks.size();
-      if (last) rows_ = rows;
-      x = joined(x, block.attention_norm, [&](const at::Tensor& y) {
-        return self_part(block, y, causal, lengths, s.name, layer, last && !memory.defined());
-      });
-      if (memory.defined())
-        x = joined(x, block.cross_norm, [&](const at::Tensor& y) {
-          return cross_part(block, y, memory, memory_lengths, layer, last);
-        });
-      x = joined(x, block.ffn_norm, [&](const at::Tensor& y) { return ffn_part(block, y); });
-      capture(x);
-    }
-    return c_.final_norm ? norm(s.final_norm, x) : x;
-  }
-
-  const Transformer& model_;
-  const Config& c_;
-  const Pass& pass_;
-  uint64_t site_ = 0;
-  at::Tensor rows_;
-};
-
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
 
-void check_pair(const at::Tensor& tokens, const at::Tensor& lengths, const char* name) {
+void check_sequence(const at::Tensor& tokens, const at::Tensor& lengths, const at::Tensor& mask,
+                    int64_t past, const char* name) {
   if (!tokens.defined() || tokens.dim() != 2 || tokens.scalar_type() != at::kLong)
     refuse(fmt::format("{} must be a [batch, length] tensor of int64", name));
   if (tokens.numel() == 0) refuse(fmt::format("{} are empty", name));
   if (lengths.defined() && (lengths.dim() != 1 || lengths.size(0) != tokens.size(0) ||
                             lengths.scalar_type() != at::kLong))
     refuse(fmt::format("lengths of {} must be one int64 a row", name));
+  if (mask.defined() && mask.sizes() != at::IntArrayRef({tokens.size(0), past + tokens.size(1)}))
+    refuse(fmt::format("the mask of {} must be [{}, {}], as they are", name, tokens.size(0),
+                       past + tokens.size(1)));
 }
 
-void check(const Transformer& model, const Inputs& inputs) {
-  check_pair(inputs.tokens, inputs.lengths, "tokens");
+void check(const Transformer& model, const Inputs& inputs, const Pass& pass) {
+  if (model.config.patch > 0) return;  // embedded_image looks at the pixels
+  check_sequence(inputs.tokens, inputs.lengths, inputs.mask, past_of(pass), "tokens");
   if (model.config.kind != Kind::encoder_decoder) return;
-  check_pair(inputs.source, inputs.source_lengths, "source tokens");
+  check_sequence(inputs.source, inputs.source_lengths, inputs.source_mask, 0, "source tokens");
   if (inputs.source.size(0) != inputs.tokens.size(0))
     refuse("source and target must have the same number of rows");
+}
+
+void check_labels(const Config& c, const at::Tensor& labels, at::IntArrayRef places) {
+  if (c.output && (c.classes == 1 || !c.exclusive))
+    refuse(
+        "the outputs of this model are no classes that exclude one another: there is no cross "
+        "entropy");
+  if (labels.scalar_type() != at::kLong || labels.sizes() != places)
+    refuse(places.size() == 2 ? "labels must be int64 in the shape of the tokens"
+                              : "labels must be int64, one a row");
+}
+
+at::Tensor transform(const Transformer& model, const at::Tensor& x) {
+  const Config& c = model.config;
+  if (!c.transform) return x;
+  const at::Tensor y =
+      activated(linear(x, model.transform.weight, model.transform.bias), c.transform_activation);
+  return c.transform_norm ? normalised(y, model.transform_norm, c.norm, c.norm_epsilon) : y;
+}
+
+// The last token of every row that is not padding.
+at::Tensor last_places(const Inputs& inputs, int64_t length) {
+  if (inputs.lengths.defined()) return inputs.lengths - 1;
+  if (!inputs.mask.defined()) return at::full({1}, length - 1, at::kLong);
+  const at::Tensor place = at::arange(1, length + 1) * inputs.mask.ne(0).to(at::kLong);
+  return std::get<0>(place.max(1)) - 1;
 }
 
 }  // namespace
 
 at::Tensor hidden(const Transformer& model, const Inputs& inputs, const Pass& pass) {
-  check(model, inputs);
-  return Passing(model, pass).run(inputs, {});
+  check(model, inputs, pass);
+  return forward(model, inputs, pass, {});
+}
+
+at::Tensor transformed(const Transformer& model, const at::Tensor& x, const Inputs& inputs) {
+  switch (model.config.output_place) {
+    case OutputPlace::first:
+      return transform(model, x.select(1, 0));
+    case OutputPlace::last: {
+      const at::Tensor place = last_places(inputs, x.size(1)).clamp_min(0);
+      return transform(
+          model, x.gather(1, place.view({-1, 1, 1}).expand({x.size(0), 1, x.size(2)})).squeeze(1));
+    }
+    case OutputPlace::every:
+      break;
+  }
+  return transform(model, x);
+}
+
+at::Tensor output(const Transformer& model, const at::Tensor& x) {
+  const Config& c = model.config;
+  if (!c.output)
+    throw Error(ErrorKind::usage,
+                "this model has no output layer: it is a base model that ends with its hidden "
+                "states; a checkpoint with a head on it is needed for logits and losses");
+  at::Tensor logits =
+      linear(c.output_scale == 1 ? x : x * c.output_scale, model.output.weight, model.output.bias);
+  if (c.output_softcap > 0) logits = at::tanh(logits / c.output_softcap) * c.output_softcap;
+  return logits;
 }
 
 at::Tensor logits(const Transformer& model, const Inputs& inputs, const Pass& pass) {
-  return apply(model.output, hidden(model, inputs, pass));
+  return output(model, transformed(model, hidden(model, inputs, pass), inputs));
+}
+
+at::Tensor loss_of(const Transformer& model, const at::Tensor& logits, const at::Tensor& labels) {
+  check_labels(model.config, labels, logits.sizes().slice(0, logits.dim() - 1));
+  return cross_entropy(logits.flatten(0, -2), labels.reshape({-1}), false);
 }
 
 at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
                 const Pass& pass) {
-  check(model, inputs);
-  if (labels.sizes() != inputs.tokens.sizes() || labels.scalar_type() != at::kLong)
-    refuse("labels must be int64 in the shape of the tokens");
+  check(model, inputs, pass);
+  const at::Tensor& read = model.config.patch > 0 ? inputs.pixels : inputs.tokens;
+  const bool every = model.config.output_place == OutputPlace::every;
+  check_labels(model.config, labels, read.sizes().slice(0, every ? 2 : 1));
   const at::Tensor flat = labels.reshape({-1});
+  if (!every) return cross_entropy(logits(model, inputs, pass), flat, true);
   const at::Tensor scored = flat.ne(kUnscored).nonzero().squeeze(1);
   // Gathering rows costs two passes over them: worth it from a fifth on.
   if (!pass.capture && scored.numel() > 0 && scored.numel() * 5 <= flat.numel() * 4) {
-    const at::Tensor x = Passing(model, pass).run(inputs, scored);
-    return cross_entropy(apply(model.output, x), flat.index_select(0, scored), true);
+    const at::Tensor x = forward(model, inputs, pass, scored);
+    return cross_entropy(output(model, transform(model, x)), flat.index_select(0, scored), true);
   }
   return cross_entropy(logits(model, inputs, pass).flatten(0, 1), flat, true);
 }

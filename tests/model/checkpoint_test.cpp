@@ -129,8 +129,8 @@ TEST_F(Checkpoint, RefusesFoldersThatHoldNoModel) {
   EXPECT_THAT(refusal(), HasSubstr("config.json"));
   write_config("{}");
   EXPECT_THAT(refusal(), HasSubstr("\"model_type\" is missing"));
-  write_config("{\"model_type\": \"llama\"}");
-  EXPECT_THAT(refusal(), HasSubstr("\"llama\" cannot be read"));
+  write_config("{\"model_type\": \"mamba\"}");
+  EXPECT_THAT(refusal(), HasSubstr("\"mamba\" cannot be read; these can: headlight, bart, bert,"));
   save(model_, folder_);
   fs::remove(folder_ / "model.safetensors");
   EXPECT_THAT(refusal(), HasSubstr("model.safetensors"));

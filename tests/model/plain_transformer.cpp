@@ -32,8 +32,9 @@ at::Tensor activated(const Config& c, const at::Tensor& x) {
       const at::Tensor gate = x.narrow(-1, 0, c.ffn), up = x.narrow(-1, c.ffn, c.ffn);
       return gate * at::sigmoid(gate) * up;
     }
+    default:
+      return {};
   }
-  return {};
 }
 
 at::Tensor attend(const Config& c, at::Tensor q, at::Tensor k, at::Tensor v, bool turns,

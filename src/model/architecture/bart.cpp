@@ -1,0 +1,113 @@
+// BART (Lewis et al. 2020) and Marian (Junczys-Dowmunt et al. 2018).
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "model/architecture/architecture.h"
+#include "model/architecture/parts.h"
+
+namespace headlight::model {
+namespace {
+
+Config config(const ConfigReader& reader, const TensorNames& names) {
+  const bool marian = reader.text("model_type", "bart") == "marian";
+  // Words of old files for other places of norms.
+  for (const char* key : {"normalize_before", "add_final_layer_norm"}) reader.expect(key, false);
+  reader.expect("is_encoder_decoder", true);
+  Config c;
+  c.kind = Kind::encoder_decoder;
+  c.vocabulary = reader.size({"vocab_size"}, marian ? 58101 : 50265);
+  c.source_vocabulary = c.vocabulary;
+  c.shared_tokens = !marian || reader.flag("share_encoder_decoder_embeddings", true);
+  if (!c.shared_tokens) c.vocabulary = reader.size({"decoder_vocab_size"}, c.vocabulary);
+  c.dim = reader.size({"d_model"}, 1024);
+  c.layers = reader.size({"encoder_layers"}, 12);
+  c.decoder_layers = reader.size({"decoder_layers"}, 12);
+  c.ffn = reader.size({"encoder_ffn_dim"}, 4096);
+  c.decoder_ffn = reader.size({"decoder_ffn_dim"}, 4096);
+  c.positions = reader.size({"max_position_embeddings"}, 1024);
+  c.position = marian ? Position::sinusoidal_halves : Position::learned;
+  c.position_offset = marian ? 0 : 2;
+  c.norm = Norm::layer;
+  c.norm_place = NormPlace::post;
+  c.norm_epsilon = 1e-5;
+  c.embedding_norm = !marian;
+  c.activation = reader.activation({"activation_function"}, "gelu");
+  c.dropout = c.embedding_dropout = reader.number({"dropout"}, 0.1);
+  c.attention_dropout = reader.number({"attention_dropout"}, 0);
+  if (reader.flag("scale_embedding", false))
+    c.embedding_scale = std::sqrt(static_cast<double>(c.dim));
+  c.tied = reader.flag("tie_word_embeddings", true);
+  c.output_bias = names.has("final_logits_bias");
+  c.start_token = reader.integer("decoder_start_token_id", marian ? 58100 : 2);
+  c.end_tokens = reader.integers("eos_token_id");
+  const Head head = head_of(reader, names, {{"final_logits_bias", Head::language}});
+  if (head != Head::language && head != Head::none)
+    reader.refuse("architectures", "supported are the base model and the one for generation");
+  set_output(c, head, reader);
+
+  c.heads = reader.size({"decoder_attention_heads"}, 16);
+  c.decoder_attention = c.cross_attention = alike_layers(c, c.decoder_layers);
+  c.heads = reader.size({"encoder_attention_heads"}, 16);
+  c.encoder_attention = alike_layers(c, c.layers);
+  for (const auto& [key, heads] : {std::pair{"encoder_attention_heads", c.heads},
+                                   {"decoder_attention_heads", c.decoder_attention[0].heads}})
+    if (c.dim % heads != 0)
+      reader.refuse(key, fmt::format("it must divide d_model {} evenly", c.dim));
+  return c;
+}
+
+void stack_tensors(const Stack& stack, const std::string& name, TensorNames& names) {
+  // Sinusoids are in old files only.
+  const std::string positions = name + "embed_positions.weight";
+  if (stack.positions.requires_grad() || names.has(positions))
+    names.add(positions, stack.positions);
+  names.norm(name + "layernorm_embedding", stack.embedding_norm);
+  for (size_t i = 0; i < stack.blocks.size(); ++i) {
+    const Block& block = stack.blocks[i];
+    const std::string layer = fmt::format("{}layers.{}.", name, i);
+    const std::string self = layer + "self_attn.", cross = layer + "encoder_attn.";
+    names.query_key_value(self + "q_proj", self + "k_proj", self + "v_proj", block.attention);
+    names.linear(self + "out_proj", block.attention.out);
+    names.norm(layer + "self_attn_layer_norm", block.attention_norm);
+    if (block.cross.query.weight.defined()) {
+      names.query_key_value(cross + "q_proj", cross + "k_proj", cross + "v_proj", block.cross);
+      names.linear(cross + "out_proj", block.cross.out);
+      names.norm(layer + "encoder_attn_layer_norm", block.cross_norm);
+    }
+    names.linear(layer + "fc1", block.ffn.up);
+    names.linear(layer + "fc2", block.ffn.down);
+    names.norm(layer + "final_layer_norm", block.ffn_norm);
+  }
+}
+
+void tensors(const Transformer& model, TensorNames& names) {
+  const Config& c = model.config;
+  const std::string prefix =
+      prefix_of(names, {"model.", ""}, "encoder.layers.0.self_attn.k_proj.weight");
+  const std::string encoder = prefix + "encoder.", decoder = prefix + "decoder.";
+  const std::string tokens = "embed_tokens.weight";
+  if (c.shared_tokens) {
+    const std::string shared = prefix + "shared.weight";
+    const bool own = !names.has(shared) && names.has(encoder + tokens);
+    names.add(own ? encoder + tokens : shared, model.encoder.tokens);
+    for (const std::string& copy : {shared, encoder + tokens, decoder + tokens}) names.ignore(copy);
+  } else {
+    names.add(encoder + tokens, model.encoder.tokens);
+    names.add(decoder + tokens, model.decoder.tokens);
+  }
+  stack_tensors(model.encoder, encoder, names);
+  stack_tensors(model.decoder, decoder, names);
+  if (!c.output) return;
+  names.add("final_logits_bias", model.output.bias, {1, c.classes});
+  if (c.tied)
+    names.ignore("lm_head.weight");
+  else
+    names.add("lm_head.weight", model.output.weight);
+}
+
+}  // namespace
+
+const Architecture kBart = {{"bart", "marian"}, config, tensors};
+
+}  // namespace headlight::model
