@@ -7,10 +7,12 @@
 #include <new>
 
 #include "app/help.h"
+#include "app/inspect.h"
 #include "app/measure.h"
 #include "app/reproduce.h"
 #include "app/study.h"
 #include "app/tokenize.h"
+#include "app/trace.h"
 #include "app/verb_options.h"
 #include "app/version.h"
 #include "headlight/error.h"
@@ -70,6 +72,8 @@ int run(int argc, char** argv) {
   app::add_reproduce(program, common);
   app::add_measure(program, common);
   app::add_tokenize(program, common);
+  app::add_inspect(program, common);
+  app::add_trace(program, common);
   for (CLI::App* verb : program.get_subcommands(nullptr)) app::add_common_options(*verb, common);
   if (argc == 1) {
     fmt::print("{}", program.help());

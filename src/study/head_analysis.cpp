@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "heads/analysis.h"
 #include "heads/analysis_json.h"
+#include "study/captured_attention.h"
 #include "tensorfile/base64.h"
 #include "train/evaluate.h"
 
@@ -24,11 +24,6 @@ model::Capture capture(const model::Transformer& transformer, const task::Batch&
   return captured;
 }
 
-HeadTensor<const float> view(const at::Tensor& tensor, int64_t sequence) {
-  const at::Tensor one = tensor[sequence];
-  return {one.const_data_ptr<float>(), 0, one.stride(0), one.stride(1)};
-}
-
 std::vector<uint8_t> real(const std::vector<int64_t>& lengths, int64_t sequence, int64_t size) {
   std::vector<uint8_t> valid;
   if (lengths.empty()) return valid;
@@ -37,41 +32,11 @@ std::vector<uint8_t> real(const std::vector<int64_t>& lengths, int64_t sequence,
   return valid;
 }
 
-// One layer over one sequence, reading the capture in place.
-heads::Attention attention_of(const model::Capture::Layer& layer, const task::Batch& held_out,
-                              int64_t sequence) {
-  heads::Attention attention;
-  attention.heads = layer.q.size(1);
-  attention.queries = layer.q.size(2);
-  attention.keys = layer.k.size(2);
-  attention.cross = layer.stack == "cross";
-  attention.visibility.causal = layer.causal;
-  const bool reads_source = attention.cross || layer.stack == "encoder";
-  attention.visibility.query_valid =
-      real(layer.stack == "encoder" ? held_out.source_lengths : held_out.lengths, sequence,
-           attention.queries);
-  attention.visibility.key_valid =
-      real(reads_source ? held_out.source_lengths : held_out.lengths, sequence, attention.keys);
-
-  heads::QueriesAndKeys qk;
-  qk.q = view(layer.q, sequence);
-  qk.k = view(layer.k, sequence);
-  qk.kv_heads = layer.k.size(1);
-  qk.head_dim = layer.q.size(3);
-  qk.scale = layer.scale;
-  attention.queries_and_keys = qk;
-
-  heads::ValuesAndOutput output;
-  output.v = view(layer.v, sequence);
-  output.kv_heads = layer.v.size(1);
-  output.value_dim = layer.v.size(3);
-  output.w_o = layer.w_o.const_data_ptr<float>();
-  output.head_stride = layer.w_o.stride(0);
-  output.row_stride = layer.w_o.stride(1);
-  output.column_stride = layer.w_o.stride(2);
-  output.width = layer.w_o.size(2);
-  attention.output = output;
-  return attention;
+// What the same places are as queries.
+std::vector<uint8_t> real_queries(const model::Capture::Layer& layer, const task::Batch& held_out,
+                                  int64_t sequence) {
+  return real(layer.stack == "encoder" ? held_out.source_lengths : held_out.lengths, sequence,
+              layer.q.size(2));
 }
 
 std::vector<int64_t> tokens_of(const task::Batch& held_out, const std::string& stack,
@@ -101,6 +66,21 @@ void shorten(nlohmann::ordered_json& json) {
 
 }  // namespace
 
+nlohmann::ordered_json layer_json(const std::string& stack, int64_t layer,
+                                  const heads::PooledAnalysis& analysis) {
+  nlohmann::ordered_json entry = {{"stack", stack}, {"layer", layer}};
+  nlohmann::ordered_json found = heads::to_json(analysis);
+  // One layer at a time: its flow is the only one.
+  if (found.contains("flow")) found["flow"] = nlohmann::ordered_json(found["flow"].at(0));
+  for (auto& head : found["structure"]) drop_numbers_per_key(head);
+  if (found.contains("norm_weighted_structure"))
+    for (auto& head : found["norm_weighted_structure"]) drop_numbers_per_key(head);
+  drop_numbers_per_key(found["uniform_baseline"]);
+  entry.update(found);
+  shorten(entry);
+  return entry;
+}
+
 nlohmann::ordered_json analyse_heads(const model::Transformer& transformer,
                                      const task::Batch& held_out, int64_t sequences) {
   sequences = std::min(sequences, held_out.size);
@@ -112,17 +92,11 @@ nlohmann::ordered_json analyse_heads(const model::Transformer& transformer,
       heads::AnalysisOptions options;
       options.norm_weighted = false;
       if (layer.stack != "cross") options.tokens = tokens_of(held_out, layer.stack, sequence);
-      pool.add(attention_of(layer, held_out, sequence), options);
+      const CapturedAttention captured =
+          attention_of(layer, sequence, real_queries(layer, held_out, sequence));
+      pool.add(captured.attention, options);
     }
-    nlohmann::ordered_json entry = {{"stack", layer.stack}, {"layer", layer.layer}};
-    nlohmann::ordered_json found = heads::to_json(pool.finish());
-    // One layer at a time: its flow is the only one.
-    if (found.contains("flow")) found["flow"] = nlohmann::ordered_json(found["flow"].at(0));
-    for (auto& head : found["structure"]) drop_numbers_per_key(head);
-    drop_numbers_per_key(found["uniform_baseline"]);
-    entry.update(found);
-    shorten(entry);
-    layers.push_back(std::move(entry));
+    layers.push_back(layer_json(layer.stack, layer.layer, pool.finish()));
   }
   return layers;
 }

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "heads/analysis.h"
 #include "model/transformer.h"
 #include "task/task.h"
 
@@ -12,6 +13,10 @@ namespace headlight::study {
 // [{"stack", "layer", "structure", "roles", "redundancy", "flow", …}], the shape of report.json.
 nlohmann::ordered_json analyse_heads(const model::Transformer& transformer,
                                      const task::Batch& held_out, int64_t sequences);
+
+// One layer in that shape.
+nlohmann::ordered_json layer_json(const std::string& stack, int64_t layer,
+                                  const heads::PooledAnalysis& analysis);
 
 // Attention of the first held-out sequence as small pictures, at most 64 x 64 cells, each the
 // largest weight of its block: [{"stack", "layer", "size", "queries", "keys", "tokens", "heads":

@@ -5,10 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "headlight/error.h"
-#include "tensorfile/atomic_file.h"
 #include "tensorfile/json_file.h"
 #include "tensorfile/mapped_file.h"
 #include "tensorfile/safetensors_header.h"
@@ -19,7 +17,6 @@ namespace {
 
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kLongestHeader = 100'000'000;  // the limit of the reference implementation
-constexpr size_t kAlignment = 64;
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& what) {
   throw Error(ErrorKind::bad_input, fmt::format("{}: {}", path.string(), what));
@@ -78,42 +75,6 @@ void check_layout(const fs::path& path, std::vector<TensorEntry>& entries, int64
     refuse(path, fmt::format("has {} bytes after its last tensor; nothing may follow it",
                              data_bytes - expected));
   }
-}
-
-std::string written_header(std::span<const NamedArray> tensors, const Metadata& metadata) {
-  using Json = nlohmann::ordered_json;
-  Json header = Json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  std::set<std::string_view> names = {"__metadata__"};
-  int64_t offset = 0;
-  for (const auto& [name, array] : tensors) {
-    if (!names.insert(name).second) {
-      throw Error(ErrorKind::usage, fmt::format("two tensors would be called '{}'", name));
-    }
-    const int64_t bytes = byte_count(array.dtype, array.shape, fmt::format("tensor '{}'", name));
-    if (bytes != static_cast<int64_t>(array.bytes.size())) {
-      throw Error(ErrorKind::usage,
-                  fmt::format("tensor '{}' has {} bytes, but {} of shape {} needs {}", name,
-                              array.bytes.size(), safetensors_name(array.dtype),
-                              shape_text(array.shape), bytes));
-    }
-    // push_back into the ordered map: operator[] would search all names before it.
-    header.get_ref<Json::object_t&>().push_back(
-        {name, Json{{"dtype", std::string(safetensors_name(array.dtype))},
-                    {"shape", array.shape},
-                    {"data_offsets", {offset, offset + bytes}}}});
-    offset += bytes;
-  }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const Json::exception& problem) {
-    throw Error(ErrorKind::usage,
-                fmt::format("tensor names and metadata must be UTF-8: {}", json_problem(problem)));
-  }
-  text.resize(
-      (kLengthBytes + text.size() + kAlignment - 1) / kAlignment * kAlignment - kLengthBytes, ' ');
-  return text;
 }
 
 TensorFile read_shards(const fs::path& folder, const fs::path& index_path) {
@@ -180,19 +141,6 @@ TensorFile read_model_tensors(const fs::path& folder) {
   if (fs::exists(single)) return read_safetensors(single);
   if (fs::exists(index)) return read_shards(folder, index);
   refuse(folder, "has neither model.safetensors nor model.safetensors.index.json");
-}
-
-void write_safetensors(const fs::path& path, std::span<const NamedArray> tensors,
-                       const Metadata& metadata) {
-  const std::string header = written_header(tensors, metadata);
-  uint64_t total = kLengthBytes + header.size();
-  for (const NamedArray& tensor : tensors) total += tensor.array.bytes.size();
-  AtomicFile file(path, static_cast<int64_t>(total));
-  const uint64_t length = header.size();
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(header);
-  for (const NamedArray& tensor : tensors) file.write(tensor.array.bytes);
-  file.commit();
 }
 
 }  // namespace headlight::tensorfile

@@ -1,0 +1,136 @@
+#include "app/inspect.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "app/model_input.h"
+#include "headlight/error.h"
+#include "heads/analysis_json.h"
+#include "model/run.h"
+#include "report/head_grid.h"
+#include "report/number.h"
+#include "report/progress.h"
+#include "report/terminal.h"
+#include "study/inspection.h"
+
+namespace headlight::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  InputOptions input;
+  study::InspectSettings settings;
+};
+
+std::vector<study::InspectedExample> examples_of(const ModelInput& input) {
+  std::vector<study::InspectedExample> examples;
+  for (int64_t row = 0; row < row_count(input.inputs); ++row) {
+    study::InspectedExample& example = examples.emplace_back();
+    example.inputs = row_of(input.inputs, row);
+    const auto at = static_cast<size_t>(row);
+    if (at < input.words.size()) example.separators = input.words[at].separators;
+    if (at < input.target_words.size())
+      example.target_separators = input.target_words[at].separators;
+  }
+  return examples;
+}
+
+std::vector<std::string> notes(const ModelInput& input, const study::Inspection& found,
+                               const study::InspectSettings& settings) {
+  std::vector<std::string> all;
+  if (!input.note.empty()) all.push_back(input.note);
+  if (found.probe_tokens > 0)
+    all.push_back(
+        fmt::format("Induction and duplicate scores of roles come from {} random tokens "
+                    "repeated 4 times, 3 draws.",
+                    found.probe_tokens));
+  if (!found.many_steps)
+    all.push_back(
+        fmt::format("Walks of many steps (published mixing, threshold times, fidelity) "
+                    "are left out beyond {} tokens; --steps-up-to changes that.",
+                    settings.steps_up_to));
+  all.push_back("Roles are rules of thumb for a picture, not findings.");
+  return all;
+}
+
+Json json_of(const Options& options, const study::Inspection& found,
+             const std::vector<std::string>& remarks, const ModelInput& input) {
+  Json json = {{"schema", "headlight.inspect/1"},
+               {"model", options.input.model.string()},
+               {"examples", found.examples}};
+  if (found.examples == 1 && !input.words.empty()) json["tokens"] = input.words[0].tokens;
+  if (found.examples == 1 && !input.target_words.empty())
+    json["target_tokens"] = input.target_words[0].tokens;
+  json["random_repeat"] = found.probe_tokens;
+  json["sentences"] = report::telling_sentences(found);
+  json["notes"] = remarks;
+  json["layers"] = Json::array();
+  for (const study::InspectedLayer& layer : found.layers)
+    json["layers"].push_back(study::to_json(layer));
+  return json;
+}
+
+void inspect(Options options, const Common& common) {
+  if (common.device != "cpu")
+    throw Error(ErrorKind::usage, "inspect runs on the CPU; leave --device away");
+  at::set_num_threads(thread_count(common));
+  options.settings.threads = thread_count(common);
+  options.settings.seed = common.seed;
+  const model::Transformer model = load_model(options.input);
+  const ModelInput input = read_model_input(options.input, model);
+  if (!input.words.empty() && input.words[0].starts_special)
+    options.settings.start_token = input.inputs.tokens[0][0].item<int64_t>();
+  report::ProgressLine progress({.quiet = common.quiet});
+  const study::Inspection found =
+      study::inspect(model, examples_of(input), options.settings, [&](int64_t done, int64_t all) {
+        progress.update({.done = double(done), .total = double(all), .unit = "layers"});
+      });
+  progress.finish();
+  const std::vector<std::string> remarks = notes(input, found, options.settings);
+  if (common.json) {
+    // Tokens of byte-level vocabularies may hold halves of characters.
+    fmt::print("{}\n", json_of(options, found, remarks, input)
+                           .dump(-1, ' ', false, Json::error_handler_t::replace));
+    return;
+  }
+  const int width = report::terminal_width();
+  fmt::print("{}: {}\n\n", report::printable(options.input.model.string()),
+             report::counted(found.examples, "example"));
+  fmt::print("{}\n", report::head_grid(found, width, report::use_colour()));
+  for (const std::string& sentence : report::telling_sentences(found))
+    fmt::print("{}\n", report::wrapped(sentence, width));
+  fmt::print("\n");
+  for (const std::string& remark : remarks) fmt::print("{}\n", report::wrapped(remark, width));
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& program, const Common& common) {
+  auto options = std::make_shared<Options>();
+  study::InspectSettings& settings = options->settings;
+  CLI::App* verb = program.add_subcommand(
+      "inspect", "What every head of a model does on your text: roles, twins, sinks, flow");
+  add_input_options(*verb, options->input);
+  verb->add_option("--layers", settings.layers, "Only these layers of every stack, as in 0,3,5")
+      ->delimiter(',')
+      ->type_name("LIST");
+  verb->add_option("--random-repeat", settings.random_repeat,
+                   "Random tokens that are repeated to find induction heads; 0: none")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20))
+      ->type_name("N");
+  verb->add_option("--steps-up-to", settings.steps_up_to,
+                   "Tokens up to which walks of many steps are followed (mixing, fidelity)")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
+      ->type_name("N");
+  verb->footer(
+      "Example:\n"
+      "  headlight inspect model/ --text \"He didn't trust him because he knew the secret\"");
+  verb->callback([options, &common] { inspect(*options, common); });
+}
+
+}  // namespace headlight::app

@@ -1,0 +1,23 @@
+// What every head of a model does, for the terminal: a grid of layers by heads and some sentences.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "study/inspection.h"
+
+namespace headlight::report {
+
+// One letter a head, the same as on the page; with colour its strength as brightness, and the same
+// as a percentage where the width has room. Effective heads stand at the end of each row. Behind
+// the grids: what the letters mean, groups of heads that look alike, sinks, heads without numbers.
+// Lines have at most `width` columns; ends with a line feed.
+std::string head_grid(const study::Inspection&, int width, bool colour);
+
+// What stands out most, the most telling first; at most `count` sentences, each with its numbers.
+std::vector<std::string> telling_sentences(const study::Inspection&, size_t count = 3);
+
+// "self.0.3": how users name heads.
+std::string head_name(const study::InspectedLayer&, size_t head);
+
+}  // namespace headlight::report

@@ -1,0 +1,143 @@
+"""headlight inspect: every head of a model on given text."""
+
+import json
+import math
+import re
+
+import numpy
+import pytest
+
+from conftest import ROOT, SHARED
+from tiny_models import H, L, V, forward, write_gpt2
+
+IDS = [3, 14, 15, 9, 26, 5, 35, 8, 3, 14]
+TOKENS = ",".join(map(str, IDS))
+
+
+def schema():
+    return json.loads((ROOT / "schema" / "inspect.schema.json").read_text())
+
+
+def valid(report):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(report, schema())
+    return report
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return forward(write_gpt2(tmp_path / "m", tokenizer=True), IDS)
+
+
+def test_the_numbers_are_those_of_the_attention(headlight, weights):
+    report = valid(headlight("inspect", "m", "--tokens", TOKENS, "--json").json())
+    assert [(layer["stack"], layer["layer"]) for layer in report["layers"]] == [("self", l) for l in range(L)]
+    for l, layer in enumerate(report["layers"]):
+        for h, head in enumerate(layer["structure"]):
+            a = weights[f"attentions.{l}"][h]
+            logs = numpy.log(a, where=a > 0, out=numpy.zeros_like(a))
+            assert head["entropy_nats"] == pytest.approx(-(a * logs).sum(-1).mean(), rel=1e-4)
+            assert head["confidence"] == pytest.approx(a.max(-1).mean(), rel=1e-4)
+            assert head["first_token_mass"] == pytest.approx(a[:, 0].mean(), rel=1e-4)
+            assert head["previous_mass"] == pytest.approx(numpy.diagonal(a, -1).mean(), rel=1e-4)
+        a = weights[f"attentions.{l}"]
+        overlap = numpy.einsum("hij,gij->hg", numpy.sqrt(a), numpy.sqrt(a)) / len(IDS)
+        assert numpy.allclose(layer["redundancy"]["bhattacharyya"], overlap, atol=1e-4)
+        values = numpy.linalg.eigvalsh(overlap / H).clip(1e-15)
+        assert layer["redundancy"]["effective_heads"] == pytest.approx(
+            math.exp(-(values * numpy.log(values)).sum()), rel=1e-3)
+
+
+def test_many_lines_pool_by_rows_and_have_intervals(headlight, tmp_path, weights):
+    lines = ["w3 w14 w15 w9", "w1 w2", "w26 w5 w35 w8 w3 w14 w7"]
+    (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
+    pooled = valid(headlight("inspect", "m", "--lines", "lines.txt", "--json").json())
+    alone = [headlight("inspect", "m", "--text", line, "--json").json() for line in lines]
+    assert pooled["examples"] == 3
+    for l in range(L):
+        for h in range(H):
+            parts = [one["layers"][l]["structure"][h] for one in alone]
+            rows = [part["rows"] for part in parts]
+            mean = sum(r * p["confidence"] for r, p in zip(rows, parts)) / sum(rows)
+            head = pooled["layers"][l]["structure"][h]
+            assert head["rows"] == sum(rows) == 13
+            assert head["confidence"] == pytest.approx(mean, rel=1e-4)
+            interval = pooled["layers"][l]["intervals"]["confidence"][h]
+            assert interval["low"] <= interval["mean"] <= interval["high"]
+            assert interval["mean"] == pytest.approx(sum(p["confidence"] for p in parts) / 3, rel=1e-4)
+
+
+def test_padding_changes_nothing(headlight, tmp_path, weights):
+    numpy.savez(tmp_path / "plain.npz", input_ids=numpy.array([IDS]))
+    padded = numpy.array([IDS + [1, 1, 1]])
+    numpy.savez(tmp_path / "padded.npz", input_ids=padded,
+                attention_mask=numpy.array([[1] * len(IDS) + [0] * 3]))
+    plain, padded = (headlight("inspect", "m", "--inputs", f"{name}.npz", "--json").json()["layers"]
+                     for name in ("plain", "padded"))
+    for one, other in zip(plain, padded):
+        assert one["structure"][0]["entropy_nats"] == pytest.approx(other["structure"][0]["entropy_nats"], rel=1e-4)
+        assert one["flow"]["tokens"] == other["flow"]["tokens"]
+
+
+def test_only_the_layers_asked_for(headlight, weights):
+    report = headlight("inspect", "m", "--tokens", TOKENS, "--layers", "1", "--json").json()
+    assert [layer["layer"] for layer in report["layers"]] == [1]
+    assert "0 to 1" in headlight("inspect", "m", "--tokens", TOKENS, "--layers", "2", code=2).err
+
+
+def test_a_probe_can_be_left_out_and_is_repeatable(headlight, weights):
+    first = headlight("inspect", "m", "--tokens", TOKENS, "--json").out
+    assert first == headlight("inspect", "m", "--tokens", TOKENS, "--json").out
+    assert "probe" in json.loads(first)["layers"][0]
+    without = valid(headlight("inspect", "m", "--tokens", TOKENS, "--random-repeat", "0", "--json").json())
+    assert without["random_repeat"] == 0 and "probe" not in without["layers"][0]
+
+
+def test_the_table_fits_and_has_no_colour_in_a_pipe(headlight, weights):
+    out = headlight("inspect", "m", "--tokens", TOKENS).out
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) <= 100
+    rows = re.findall(r"^ +[01]  ([A-Z]\d*\s+){4}", out, re.MULTILINE)
+    assert len(rows) == L
+    assert "letters" in out and "effective" in out
+
+
+@pytest.mark.parametrize("change, code", [("nan", 3), ("cut", 3), ("no config", 3)])
+def test_damaged_models_are_refused(headlight, tmp_path, change, code):
+    from safetensors.numpy import load_file, save_file
+    write_gpt2(tmp_path / "m")
+    path = tmp_path / "m" / "model.safetensors"
+    if change == "nan":
+        tensors = load_file(path)
+        tensors["transformer.h.1.attn.c_attn.weight"][0, 0] = numpy.nan
+        save_file(tensors, path)
+    elif change == "cut":
+        path.write_bytes(path.read_bytes()[:-7])
+    else:
+        (tmp_path / "m" / "config.json").unlink()
+    err = headlight("inspect", "m", "--tokens", TOKENS, code=code).err
+    assert {"nan": "h.1.attn.c_attn.weight", "cut": "model.safetensors", "no config": "config.json"}[change] in err
+
+
+MODELS = sorted(path.parent for path in (SHARED / "models").glob("*/inputs.npz"))
+
+
+@pytest.mark.skipif(not MODELS, reason="no shared data beside the checkout")
+@pytest.mark.parametrize("folder", MODELS, ids=[path.name for path in MODELS])
+def test_every_architecture_is_inspected_on_its_own_attention(headlight, folder):
+    """Windows, softcaps, padding, grouped keys and biases: against the probabilities of transformers."""
+    report = valid(headlight("inspect", folder, "--inputs", folder / "inputs.npz", "--json").json())
+    given, expected = numpy.load(folder / "inputs.npz"), numpy.load(folder / "expected.npz")
+    two = "decoder_input_ids" in given
+    assert report["layers"]
+    for layer in report["layers"]:
+        prefix = "" if layer["stack"] == "self" else layer["stack"] + "_"
+        a = expected[f"{prefix}attentions.{layer['layer']}"].astype(float)
+        name = "attention_mask" if layer["stack"] == "encoder" or not two else "decoder_attention_mask"
+        used = given[name].astype(bool) if name in given else numpy.ones((a.shape[0], a.shape[2]), bool)
+        logs = numpy.log(a, where=a > 0, out=numpy.zeros_like(a))
+        entropy = -(a * logs).sum(-1)
+        for h, head in enumerate(layer["structure"]):
+            assert head["rows"] == used.sum()
+            assert head["entropy_nats"] == pytest.approx(entropy[:, h][used].mean(), rel=2e-4, abs=1e-5)
+            assert head["confidence"] == pytest.approx(a[:, h].max(-1)[used].mean(), rel=2e-4)

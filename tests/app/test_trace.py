@@ -1,0 +1,138 @@
+"""headlight trace: all internals of a forward pass, and what it refuses."""
+
+import json
+
+import numpy
+import pytest
+from safetensors.numpy import load_file
+
+from conftest import SHARED
+from tiny_models import P, V, forward, write_gpt2
+
+IDS = [3, 14, 15, 9, 26, 5, 35, 8]
+
+
+def same(ours, theirs, valid=1.0):
+    assert ours.shape == theirs.shape
+    difference = numpy.abs(ours.astype(float) - theirs) * valid
+    assert difference.max() <= 1e-5 * numpy.abs(theirs).max()
+
+
+def test_a_tiny_model_is_traced_as_numpy_computes_it(headlight, tmp_path):
+    expected = forward(write_gpt2(tmp_path / "m"), IDS)
+    headlight("trace", "m", "--tokens", ",".join(map(str, IDS)), "--attentions", "--out", "t.safetensors")
+    ours = load_file(tmp_path / "t.safetensors")
+    assert set(ours) == set(expected)
+    for name, theirs in expected.items():
+        same(ours[name][0], theirs)
+
+
+def test_attentions_are_there_only_when_asked_for(headlight, tmp_path):
+    write_gpt2(tmp_path / "m")
+    headlight("trace", "m", "--tokens", "1,2,3", "--out", "t.safetensors")
+    assert not [name for name in load_file(tmp_path / "t.safetensors") if "attentions" in name]
+
+
+def test_lines_are_padded_and_equal_each_line_alone(headlight, tmp_path):
+    write_gpt2(tmp_path / "m", tokenizer=True)
+    (tmp_path / "lines.txt").write_text("w1 w2 w3 w4 w5\nw7 w8\n")
+    headlight("trace", "m", "--lines", "lines.txt", "--out", "all.safetensors")
+    headlight("trace", "m", "--text", "w7 w8", "--out", "one.safetensors")
+    every, one = (load_file(tmp_path / name) for name in ("all.safetensors", "one.safetensors"))
+    assert every["logits"].shape == (2, 5, V)
+    same(every["logits"][1, :2], one["logits"][0])
+
+
+def test_json_says_what_was_written(headlight, tmp_path):
+    write_gpt2(tmp_path / "m")
+    said = headlight("trace", "m", "--tokens", "1,2", "--out", "t.safetensors", "--json").json()
+    assert said["schema"] == "headlight.trace/1"
+    assert said["tensors"] == len(load_file(tmp_path / "t.safetensors"))
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    (["--tokens", "1,2,99"], 3, ["--tokens", "token 2", "99", str(V - 1)]),
+    (["--tokens", "1,,2"], 2, ["--tokens", "101,2002,102"]),
+    (["--tokens", "1,9999999999999999999999"], 2, ["--tokens"]),
+    (["--tokens", ",".join(["1"] * (P + 1))], 3, [f"{P + 1} tokens", f"{P} positions", "--lines"]),
+    (["--text", "hello"], 3, ["tokenizer", "--tokens"]),
+    (["--text", ""], 2, ["empty"]),
+    ([], 2, ["--text", "--tokens"]),
+    (["--text", "a", "--tokens", "1"], 2, ["--text"]),
+])
+def test_inputs_that_the_model_cannot_read_are_refused(headlight, tmp_path, arguments, code, words):
+    write_gpt2(tmp_path / "m")
+    err = headlight("trace", "m", *arguments, "--out", "t.safetensors", code=code).err
+    for word in words:
+        assert word in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"", ["empty"]), (b"\n\n", ["line 1"]), (b"w1 \xff\xfe", ["UTF-8", "line 1"])])
+def test_lines_without_text_are_refused_with_their_number(headlight, tmp_path, content, words):
+    write_gpt2(tmp_path / "m", tokenizer=True)
+    (tmp_path / "lines.txt").write_bytes(content)
+    err = headlight("trace", "m", "--lines", "lines.txt", "--out", "t.safetensors", code=3).err
+    for word in ["lines.txt", *words]:
+        assert word in err
+    missing = headlight("trace", "m", "--file", "nowhere.txt", "--out", "t.safetensors", code=3).err
+    assert "nowhere.txt" in missing
+
+
+def test_a_tokenizer_of_another_model_is_refused(headlight, tmp_path):
+    write_gpt2(tmp_path / "m", tokenizer=V + 10)
+    err = headlight("trace", "m", "--text", "w1", "--out", "t.safetensors", code=3).err
+    assert str(V + 9) in err and f"{V} rows" in err
+
+
+@pytest.mark.parametrize("arrays, words", [
+    ({}, ["input_ids"]),
+    ({"input_ids": numpy.array([[1, 2, V]])}, ["input_ids[0, 2]", str(V)]),
+    ({"input_ids": numpy.array([[1.5, 2]])}, ["input_ids", "whole numbers"]),
+    ({"input_ids": numpy.array([1, 2])}, ["input_ids", "[2]", "any, any"]),
+    ({"input_ids": numpy.array([[1, 2]]), "attention_mask": numpy.array([[1]])}, ["attention_mask"]),
+    ({"input_ids": numpy.array([[1, 2]]), "attention_mask": numpy.array([[0, 0]])}, ["row 0"]),
+    ({"input_ids": numpy.array([[1, 2]]), "labels": numpy.array([[1, V]])}, ["labels[0, 1]"]),
+    ({"input_ids": numpy.array([[1, 2]]), "pixel_values": numpy.zeros((1, 3, 4, 4))}, ["pixel_values"]),
+])
+def test_wrong_arrays_are_named(headlight, tmp_path, arrays, words):
+    write_gpt2(tmp_path / "m")
+    numpy.savez(tmp_path / "in.npz", **arrays)
+    err = headlight("trace", "m", "--inputs", "in.npz", "--out", "t.safetensors", code=3).err
+    for word in ["in.npz", *words]:
+        assert word in err
+    assert not (tmp_path / "t.safetensors").exists()
+
+
+def test_a_file_is_not_written_where_it_cannot_be(headlight, tmp_path):
+    write_gpt2(tmp_path / "m")
+    err = headlight("trace", "m", "--tokens", "1", "--out", "no/where/t.safetensors", code=3).err
+    assert "no/where" in err
+
+
+MODELS = sorted(path.parent for path in (SHARED / "models").glob("*/inputs.npz"))
+
+
+@pytest.mark.skipif(not MODELS, reason="no shared data beside the checkout")
+@pytest.mark.parametrize("folder", MODELS, ids=[path.name for path in MODELS])
+def test_a_public_checkpoint_is_traced_as_transformers_ran_it(headlight, tmp_path, folder):
+    headlight("trace", folder, "--inputs", folder / "inputs.npz", "--attentions", "--out", "t.safetensors")
+    ours = load_file(tmp_path / "t.safetensors")
+    given, expected = numpy.load(folder / "inputs.npz"), numpy.load(folder / "expected.npz")
+    two = "decoder_input_ids" in given
+    compared = 0
+    for name in expected:
+        kind = name.split(".")[0]
+        if not (kind in ("logits", "loss", "last_hidden_state", "pooler_output")
+                or kind.endswith("hidden_states") or kind.endswith("attentions")):
+            continue
+        theirs, valid = expected[name], 1.0
+        mask = "attention_mask" if kind.startswith("encoder") or not two else "decoder_attention_mask"
+        if mask in given and theirs.ndim > 2:
+            places = given[mask]
+            at = 2 if kind.endswith("attentions") else 1
+            valid = places.reshape([len(places)] + [1] * (at - 1) + [places.shape[1]] + [1] * (theirs.ndim - at - 1))
+        same(ours[name], theirs, valid)
+        compared += 1
+    assert compared >= 7
