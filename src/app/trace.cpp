@@ -143,7 +143,7 @@ void add_trace(CLI::App& program, const Common& common) {
       ->type_name("FILE");
   verb->footer(
       "hidden_states.L (0: the embedding), attentions.L, lse.L, last_hidden_state,\n"
-      "pooler_output, logits, loss; two stacks have encoder_, decoder_, cross_ in front.\n\n"
+      "pooler_output, logits, loss; two stacks: encoder_…, decoder_…, cross_….\n\n"
       "Example:\n"
       "  headlight trace model/ --text \"He didn't trust him\" --out trace.safetensors");
   verb->callback([options, &common] { trace(*options, common); });
