@@ -129,7 +129,8 @@ void add_inspect(CLI::App& program, const Common& common) {
       ->type_name("N");
   verb->footer(
       "Example:\n"
-      "  headlight inspect model/ --text \"He didn't trust him because he knew the secret\"");
+      "  headlight inspect model/ \\\n"
+      "    --text \"He didn't trust him because he knew the secret\"");
   verb->callback([options, &common] { inspect(*options, common); });
 }
 

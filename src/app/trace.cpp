@@ -142,8 +142,9 @@ void add_trace(CLI::App& program, const Common& common) {
       ->required()
       ->type_name("FILE");
   verb->footer(
-      "hidden_states.L (0: the embedding), attentions.L, lse.L, last_hidden_state, pooler_output,\n"
-      "logits, loss; models of two stacks: encoder_…, decoder_…, cross_….\n\nExample:\n"
+      "hidden_states.L (0: the embedding), attentions.L, lse.L, last_hidden_state,\n"
+      "pooler_output, logits, loss; two stacks: encoder_…, decoder_…, cross_….\n\n"
+      "Example:\n"
       "  headlight trace model/ --text \"He didn't trust him\" --out trace.safetensors");
   verb->callback([options, &common] { trace(*options, common); });
 }

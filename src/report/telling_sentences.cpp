@@ -128,7 +128,8 @@ void slowest_flow(const study::Inspection& inspection, std::vector<Sentence>& ou
   };
   const InspectedLayer *fast = nullptr, *slow = nullptr;
   for (const InspectedLayer& layer : inspection.layers) {
-    if (!steps(layer)) continue;
+    // Stacks read different texts: only the first one that has a graph.
+    if (!steps(layer) || (fast && layer.stack != fast->stack)) continue;
     if (!fast || *steps(layer) < *steps(*fast)) fast = &layer;
     if (!slow || *steps(layer) > *steps(*slow)) slow = &layer;
   }
