@@ -132,8 +132,8 @@ void add_tokenize(CLI::App& program, const Common& common) {
       ->needs(decode);
   decode->excludes(json_lines)->excludes(no_special);
   verb->footer(
-      "One JSON object a line: {\"ids\": […], \"offsets\": [[begin, end], …], \"tokens\": […]}; "
-      "offsets count\nUnicode characters.\n\nExample:\n"
+      "One JSON object a line: {\"ids\": […], \"offsets\": [[begin, end], …],\n"
+      "\"tokens\": […]}; offsets count Unicode characters.\n\nExample:\n"
       "  echo 'He didn'\\''t trust him' | headlight tokenize model/\n"
       "  echo '101 2002 102' | headlight tokenize model/ --decode");
   verb->callback([options, &common] { tokenize(*options, common); });
