@@ -24,10 +24,16 @@ double head_count(const Vitals& vitals) {
   return static_cast<double>(heads);
 }
 
+Place place_of(const Vitals::Layer& layer) { return {layer.stack, layer.layer, {}}; }
+
+Place place_of(const Vitals::Layer& layer, size_t head) {
+  return {layer.stack, layer.layer, {layer.heads.at(head)}};
+}
+
 // What a rule is about: its value, and where that comes from.
 struct Finding {
   std::optional<double> value;
-  std::vector<std::string> where;
+  std::vector<Place> where;
 };
 
 // Heads that are sinks. If one is undefined, so is the rate, and those heads are named.
@@ -35,8 +41,10 @@ Finding sink_rate(const Vitals& vitals) {
   Finding sinks, undefined;
   for (const Vitals::Layer& layer : vitals.layers)
     for (size_t h = 0; h < layer.heads.size(); ++h) {
-      if (!layer.sink[h]) undefined.where.push_back(name_of(layer, h));
-      else if (*layer.sink[h]) sinks.where.push_back(name_of(layer, h));
+      if (!layer.sink[h])
+        undefined.where.push_back(place_of(layer, h));
+      else if (*layer.sink[h])
+        sinks.where.push_back(place_of(layer, h));
     }
   if (!undefined.where.empty()) return undefined;
   sinks.value = static_cast<double>(sinks.where.size()) / head_count(vitals);
@@ -49,16 +57,13 @@ Finding redundant(const Vitals& vitals) {
   double count = 0;
   for (const Vitals::Layer& layer : vitals.layers) {
     if (!layer.alike) {
-      undefined.where.push_back(name_of(layer));
+      undefined.where.push_back(place_of(layer));
       continue;
     }
     for (const std::vector<int64_t>& group : *layer.alike) {
       count += static_cast<double>(group.size() - 1);
-      std::string names;
-      for (const int64_t h : group)
-        names += names.empty() ? name_of(layer, size_t(h))
-                               : fmt::format("+{}", layer.heads.at(size_t(h)));
-      twins.where.push_back(names);
+      Place& place = twins.where.emplace_back(place_of(layer));
+      for (const int64_t h : group) place.heads.push_back(layer.heads.at(size_t(h)));
     }
   }
   if (!undefined.where.empty()) return undefined;
@@ -70,7 +75,7 @@ Finding role_count(const Vitals& vitals, const std::string& role) {
   Finding found;
   for (const Vitals::Layer& layer : vitals.layers)
     for (size_t h = 0; h < layer.heads.size(); ++h)
-      if (has_role(layer.role[h], role)) found.where.push_back(name_of(layer, h));
+      if (has_role(layer.role[h], role)) found.where.push_back(place_of(layer, h));
   found.value = static_cast<double>(found.where.size());
   return found;
 }
@@ -79,9 +84,9 @@ Finding role_count(const Vitals& vitals, const std::string& role) {
 Finding effective_heads(const Vitals& vitals) {
   Finding least;
   for (const Vitals::Layer& layer : vitals.layers) {
-    if (!layer.effective_heads) return {std::nullopt, {name_of(layer)}};
+    if (!layer.effective_heads) return {std::nullopt, {place_of(layer)}};
     if (!least.value || *layer.effective_heads < *least.value)
-      least = {layer.effective_heads, {name_of(layer)}};
+      least = {layer.effective_heads, {place_of(layer)}};
   }
   return least;
 }
@@ -111,7 +116,7 @@ Ruling against(const Vitals& vitals, const Vitals& baseline, double tolerance) {
     const double ratio = layer.effective_heads ? *layer.effective_heads / *before : -1;
     if (ratio >= smallest) continue;
     smallest = ratio;
-    worst = at_least("baseline.effective_heads", {layer.effective_heads, {name_of(layer)}},
+    worst = at_least("baseline.effective_heads", {layer.effective_heads, {place_of(layer)}},
                      *before * (1 - tolerance), kWritten);
     worst.baseline = before;
   }
@@ -121,7 +126,7 @@ Ruling against(const Vitals& vitals, const Vitals& baseline, double tolerance) {
 void require_same_layers(const Vitals& vitals, const Vitals& baseline, const std::string& file) {
   const auto names = [](const Vitals& of) {
     std::vector<std::string> all;
-    for (const Vitals::Layer& layer : of.layers) all.push_back(name_of(layer));
+    for (const Vitals::Layer& layer : of.layers) all.push_back(name_of(place_of(layer)));
     return all;
   };
   const auto now = names(vitals), before = names(baseline);
@@ -169,6 +174,13 @@ void judge_against(const Vitals& vitals, const Limits& limits, const Vitals& bas
 }
 
 }  // namespace
+
+std::string name_of(const Place& place) {
+  std::string name = fmt::format("{}.{}", place.stack, place.layer);
+  for (size_t i = 0; i < place.heads.size(); ++i)
+    name += fmt::format("{}{}", i == 0 ? "." : "+", place.heads[i]);
+  return name;
+}
 
 const std::vector<std::string>& roles() {
   static const std::vector<std::string> all = {

@@ -36,6 +36,14 @@ Limits read_limits(const std::filesystem::path& file);
 bool is_role(const std::string& name);
 const std::vector<std::string>& roles();
 
+// A layer, or heads of it that are alike: what decides a rule.
+struct Place {
+  std::string stack;
+  int64_t layer = 0;
+  std::vector<int64_t> heads;  // their numbers; empty: the layer as a whole
+};
+std::string name_of(const Place& place);  // "self.3", "self.3.1" or "self.3.1+4"
+
 // The result of one rule.
 struct Ruling {
   std::string rule;  // "min_effective_heads", "min_role.induction", "baseline.sink_rate", ...
@@ -44,7 +52,7 @@ struct Ruling {
   double limit = 0;
   bool at_least = false;           // value >= limit; else value <= limit
   std::optional<double> baseline;  // what the earlier report had
-  std::vector<std::string> where;  // the layer or the heads that decide, the worst first
+  std::vector<Place> where;        // the layer or the heads that decide
 };
 
 // In the order of the fields of Limits. `baseline` is what limits.baseline holds, read. Throws

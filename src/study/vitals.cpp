@@ -145,12 +145,4 @@ Vitals read_vitals(const std::filesystem::path& report) {
   return vitals;
 }
 
-std::string name_of(const Vitals::Layer& layer) {
-  return fmt::format("{}.{}", layer.stack, layer.layer);
-}
-
-std::string name_of(const Vitals::Layer& layer, size_t head) {
-  return fmt::format("{}.{}", name_of(layer), layer.heads.at(head));
-}
-
 }  // namespace headlight::study

@@ -37,8 +37,4 @@ nlohmann::ordered_json to_json(const Vitals::Layer& layer);
 // file and the place for anything else.
 Vitals read_vitals(const std::filesystem::path& report);
 
-// "self.3"; "self.3.1" for the head at a place in the layer.
-std::string name_of(const Vitals::Layer& layer);
-std::string name_of(const Vitals::Layer& layer, size_t head);
-
 }  // namespace headlight::study
