@@ -50,11 +50,12 @@ class Examiner {
  public:
   Examiner(const InspectSettings& settings, bool spread) : settings_(settings), spread_(spread) {}
 
-  void add(const model::Capture::Layer& layer, const InspectedExample& example) {
+  void add(const model::Capture::Layer& layer, const Example& example) {
     const std::vector<uint8_t> own = queries_of(layer, example);
     const CapturedAttention captured = attention_of(layer, 0, own);
     heads::AnalysisOptions options;
     options.threads = settings_.threads;
+    options.flow = settings_.flow;
     options.many_steps = captured.attention.keys <= settings_.steps_up_to;
     skipped_steps |= !options.many_steps && layer.stack != "cross";
     const bool source = layer.stack == "encoder" || layer.stack == "cross";
@@ -87,7 +88,7 @@ class Examiner {
  private:
   // Which queries are no padding: what the same tokens are as keys.
   std::vector<uint8_t> queries_of(const model::Capture::Layer& layer,
-                                  const InspectedExample& example) const {
+                                  const Example& example) const {
     if (layer.stack != "cross") return real_keys(layer, 0);
     std::vector<uint8_t> real;
     if (!example.inputs.mask.defined()) return real;
@@ -182,7 +183,7 @@ void probe(const model::Transformer& model, const InspectSettings& settings,
 
 }  // namespace
 
-Inspection inspect(const model::Transformer& model, const std::vector<InspectedExample>& examples,
+Inspection inspect(const model::Transformer& model, const std::vector<Example>& examples,
                    const InspectSettings& settings,
                    const std::function<void(int64_t, int64_t)>& advanced) {
   const at::NoGradGuard no_gradients;
