@@ -8,6 +8,7 @@
 
 #include "app/check.h"
 #include "app/diff.h"
+#include "app/bench.h"
 #include "app/help.h"
 #include "app/inspect.h"
 #include "app/measure.h"
@@ -76,6 +77,7 @@ int run(int argc, char** argv) {
   app::add_tokenize(program, common);
   app::add_inspect(program, common);
   app::add_trace(program, common);
+  app::add_bench(program, common);
   app::add_diff(program, common);
   app::add_check(program, common);
   for (CLI::App* verb : program.get_subcommands(nullptr)) app::add_common_options(*verb, common);

@@ -23,9 +23,10 @@ FLOORS = {
     "heads": ["tensorfile", "model"],
     "study": ["tensorfile", "text", "model", "task", "train", "heads"],
     "report": ["tensorfile", "heads", "study"],
-    "app": ["attention", "tensorfile", "text", "model", "task", "train", "heads", "study", "report"],
+    "speed": ["attention", "tensorfile", "text", "model"],
+    "app": ["attention", "speed", "tensorfile", "text", "model", "task", "train", "heads", "study", "report"],
 }
-TORCH_FLOORS = {"operator", "model", "task", "train", "study", "app"}
+TORCH_FLOORS = {"operator", "model", "task", "train", "study", "speed", "app"}
 LONGEST_FILE = 500
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 CODE = {".cpp", ".h", ".inl", ".ts", ".mjs", ".py"}
