@@ -56,69 +56,80 @@ void add_rows(std::vector<int64_t>& rows, const std::vector<int64_t>& heads, int
     for (int64_t i = 0; i < d; ++i) rows.push_back(first + head * d + i);
 }
 
-at::Tensor part_of(const at::Tensor& tensor, int64_t axis, const std::vector<int64_t>& places) {
-  if (!tensor.defined()) return tensor;
-  const at::Tensor index = at::tensor(places, at::kLong).to(tensor.device());
-  return tensor.detach().index_select(axis, index).set_requires_grad(tensor.requires_grad());
+// A tensor that holds heads, and its rows or columns of those that stay.
+struct Slice {
+  at::Tensor* tensor;
+  int64_t axis;
+  std::vector<int64_t> kept;
+};
+
+// In a fixed order; tensors that the model does not have are undefined.
+std::vector<Slice> slices_of(SelfAttention& attention, const Kept& kept) {
+  const LayerHeads& h = attention.heads;
+  const int64_t d = h.head_dim;
+  std::vector<int64_t> rows, columns;
+  add_rows(rows, kept.heads, 0, d);
+  add_rows(rows, kept.groups, h.heads * d, d);
+  add_rows(rows, kept.groups, (h.heads + h.kv_heads) * d, d);
+  add_rows(columns, kept.heads, 0, d);
+  return {{&attention.qkv.weight, 0, rows},
+          {&attention.qkv.bias, 0, rows},
+          {&attention.out.weight, 1, columns}};
 }
 
-Linear rows_of(const Linear& layer, const std::vector<int64_t>& rows) {
-  return {part_of(layer.weight, 0, rows), part_of(layer.bias, 0, rows)};
-}
-
-Linear columns_of(const Linear& layer, const std::vector<int64_t>& heads, int64_t d) {
-  std::vector<int64_t> columns;
-  add_rows(columns, heads, 0, d);
-  return {part_of(layer.weight, 1, columns), layer.bias};
-}
-
-void cut(SelfAttention& attention, const std::vector<int64_t>& gone) {
-  const LayerHeads h = attention.heads;
-  const Kept kept = kept_of(h, gone);
-  std::vector<int64_t> rows;
-  add_rows(rows, kept.heads, 0, h.head_dim);
-  add_rows(rows, kept.groups, h.heads * h.head_dim, h.head_dim);
-  add_rows(rows, kept.groups, (h.heads + h.kv_heads) * h.head_dim, h.head_dim);
-  attention.qkv = rows_of(attention.qkv, rows);
-  attention.out = columns_of(attention.out, kept.heads, h.head_dim);
-  attention.heads = left_of(h, kept);
-}
-
-void cut(CrossAttention& attention, const std::vector<int64_t>& gone) {
-  const LayerHeads h = attention.heads;
-  const Kept kept = kept_of(h, gone);
+std::vector<Slice> slices_of(CrossAttention& attention, const Kept& kept) {
+  const LayerHeads& h = attention.heads;
+  const int64_t d = h.head_dim;
   std::vector<int64_t> queries, rows;
-  add_rows(queries, kept.heads, 0, h.head_dim);
-  add_rows(rows, kept.groups, 0, h.head_dim);
-  add_rows(rows, kept.groups, h.kv_heads * h.head_dim, h.head_dim);
-  attention.query = rows_of(attention.query, queries);
-  attention.key_value = rows_of(attention.key_value, rows);
-  attention.out = columns_of(attention.out, kept.heads, h.head_dim);
-  attention.heads = left_of(h, kept);
+  add_rows(queries, kept.heads, 0, d);
+  add_rows(rows, kept.groups, 0, d);
+  add_rows(rows, kept.groups, h.kv_heads * d, d);
+  return {{&attention.query.weight, 0, queries},
+          {&attention.query.bias, 0, queries},
+          {&attention.key_value.weight, 0, rows},
+          {&attention.key_value.bias, 0, rows},
+          {&attention.out.weight, 1, queries}};
 }
 
-void silence(auto& attention, const std::vector<int64_t>& gone) {
-  at::Tensor& weight = attention.out.weight;
-  const bool learns = weight.requires_grad();
-  weight = weight.detach().clone();
-  const int64_t d = attention.heads.head_dim;
-  for (const int64_t head : gone) weight.narrow(1, head * d, d).zero_();
-  weight.set_requires_grad(learns);
+at::Tensor index_of(const std::vector<int64_t>& places, const at::Tensor& like) {
+  return at::tensor(places, at::kLong).to(like.device());
 }
 
-// Calls act(attention, its heads to go, part, layer) for every layer that loses heads.
-template <typename F>
-void each_layer(Transformer& model, const std::vector<HeadPlace>& heads, F act) {
-  for (const NamedPart& part : parts_of(model.config)) {
-    Stack& stack = part.part == Part::encoder ? model.encoder : model.decoder;
-    for (const auto& [layer, gone] : of_stack(heads, part.stack)) {
-      Block& block = stack.blocks[static_cast<size_t>(layer)];
-      if (part.part == Part::cross)
-        act(block.cross, gone, part.part, layer);
-      else
-        act(block.attention, gone, part.part, layer);
-    }
+void cut(auto& attention, const std::vector<int64_t>& gone) {
+  const Kept kept = kept_of(attention.heads, gone);
+  for (const Slice& slice : slices_of(attention, kept)) {
+    at::Tensor& t = *slice.tensor;
+    if (!t.defined()) continue;
+    t = t.detach()
+            .index_select(slice.axis, index_of(slice.kept, t))
+            .set_requires_grad(t.requires_grad());
   }
+  attention.heads = left_of(attention.heads, kept);
+}
+
+template <typename Attention>
+void put_back(Attention& to, Attention from, const std::vector<int64_t>& gone) {
+  const Kept kept = kept_of(to.heads, gone);
+  const std::vector<Slice> all = slices_of(to, kept), few = slices_of(from, kept);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const at::Tensor& t = *all[i].tensor;
+    if (t.defined())
+      t.detach().index_copy_(all[i].axis, index_of(all[i].kept, t), few[i].tensor->detach());
+  }
+  const int64_t d = to.heads.head_dim;
+  for (const int64_t head : gone) to.out.weight.detach().narrow(1, head * d, d).zero_();
+}
+
+// Calls act(part, layer, its heads) for every layer that loses heads.
+template <typename F>
+void each_layer(const Config& config, const std::vector<HeadPlace>& heads, F act) {
+  for (const NamedPart& part : parts_of(config))
+    for (const auto& [layer, gone] : of_stack(heads, part.stack))
+      act(part.part, static_cast<size_t>(layer), gone);
+}
+
+Block& block_of(Transformer& model, Part part, size_t layer) {
+  return (part == Part::encoder ? model.encoder : model.decoder).blocks[layer];
 }
 
 std::vector<LayerHeads>& layers_of(Config& config, Part part) {
@@ -185,19 +196,33 @@ Transformer cut_heads(const Transformer& model, const std::vector<HeadPlace>& he
     for (int64_t i = 0; i < part.layers; ++i) all.push_back(layer_heads(c, part.part, i));
     layers_of(c, part.part) = std::move(all);
   }
-  each_layer(smaller, whole_groups(c, heads),
-             [&](auto& attention, const auto& gone, Part part, int64_t layer) {
-               cut(attention, gone);
-               layers_of(c, part)[static_cast<size_t>(layer)] = attention.heads;
-             });
+  each_layer(c, whole_groups(c, heads), [&](Part part, size_t layer, const auto& gone) {
+    Block& block = block_of(smaller, part, layer);
+    if (part == Part::cross)
+      cut(block.cross, gone);
+    else
+      cut(block.attention, gone);
+    layers_of(c, part)[layer] = part == Part::cross ? block.cross.heads : block.attention.heads;
+  });
   return smaller;
 }
 
-Transformer silence_heads(const Transformer& model, const std::vector<HeadPlace>& heads) {
-  Transformer same = model;
-  each_layer(same, whole_groups(model.config, heads),
-             [](auto& attention, const auto& gone, Part, int64_t) { silence(attention, gone); });
-  return same;
+Transformer put_back(const Transformer& cut, const Transformer& model,
+                     const std::vector<HeadPlace>& heads) {
+  Transformer whole = copy_of(model), few = cut;
+  const std::vector<NamedTensor> to = parameters(whole), from = parameters(cut);
+  for (size_t i = 0; i < to.size(); ++i)
+    if (to[i].tensor.sizes() == from[i].tensor.sizes())
+      to[i].tensor.detach().copy_(from[i].tensor.detach());
+  each_layer(model.config, whole_groups(model.config, heads),
+             [&](Part part, size_t layer, const auto& gone) {
+               Block &a = block_of(whole, part, layer), &b = block_of(few, part, layer);
+               if (part == Part::cross)
+                 put_back(a.cross, b.cross, gone);
+               else
+                 put_back(a.attention, b.attention, gone);
+             });
+  return whole;
 }
 
 }  // namespace headlight::model

@@ -1,4 +1,4 @@
-// Heads taken out of a model: closed by gates, cut out for good, or silenced in their places.
+// Heads taken out of a model: closed by gates, cut out for good, or put back as zeros.
 #pragma once
 
 #include <vector>
@@ -22,7 +22,9 @@ std::vector<HeadPlace> whole_groups(const Config& config, std::vector<HeadPlace>
 // in the model that was cut first. Tensors that do not change are shared. Throws as whole_groups().
 Transformer cut_heads(const Transformer& model, const std::vector<HeadPlace>& heads);
 
-// The same without changing a shape: their columns behind attention are zeros.
-Transformer silence_heads(const Transformer& model, const std::vector<HeadPlace>& heads);
+// The other way: `cut` in the shapes of the `model` that it was cut from, with zeros behind
+// attention where `heads` were. Computes what `cut` does, whatever was trained in between.
+Transformer put_back(const Transformer& cut, const Transformer& model,
+                     const std::vector<HeadPlace>& heads);
 
 }  // namespace headlight::model

@@ -190,7 +190,7 @@ TEST_P(Fixture, WithThePrunedHeadsCutOutGivesTheExpectedLogitsAndLoss) {
   save(cut, folder);
   const Transformer back = load(folder);
   fs::remove_all(folder);
-  for (const Transformer& smaller : {cut, back, silence_heads(model_, heads)}) {
+  for (const Transformer& smaller : {cut, back, put_back(cut, model_, heads)}) {
     Ask ask;
     ask.labels = given("labels");
     const auto ours = run(smaller, inputs_, ask);
