@@ -25,19 +25,6 @@ struct Options {
   study::InspectSettings settings;
 };
 
-std::vector<study::InspectedExample> examples_of(const ModelInput& input) {
-  std::vector<study::InspectedExample> examples;
-  for (int64_t row = 0; row < row_count(input.inputs); ++row) {
-    study::InspectedExample& example = examples.emplace_back();
-    example.inputs = row_of(input.inputs, row);
-    const auto at = static_cast<size_t>(row);
-    if (at < input.words.size()) example.separators = input.words[at].separators;
-    if (at < input.target_words.size())
-      example.target_separators = input.target_words[at].separators;
-  }
-  return examples;
-}
-
 std::vector<std::string> notes(const ModelInput& input, const study::Inspection& found,
                                const study::InspectSettings& settings) {
   std::vector<std::string> all;
@@ -84,8 +71,8 @@ void inspect(Options options, const Common& common) {
   if (!input.words.empty() && input.words[0].starts_special)
     options.settings.start_token = input.inputs.tokens[0][0].item<int64_t>();
   report::ProgressLine progress({.quiet = common.quiet});
-  const study::Inspection found =
-      study::inspect(model, examples_of(input), options.settings, [&](int64_t done, int64_t all) {
+  const study::Inspection found = study::inspect(
+      model, examples_of(input, model.config), options.settings, [&](int64_t done, int64_t all) {
         progress.update({.done = double(done), .total = double(all), .unit = "layers"});
       });
   progress.finish();

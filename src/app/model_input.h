@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "app/text_lines.h"
 #include "model/transformer.h"
+#include "study/example.h"
 
 namespace headlight::app {
 
@@ -16,10 +18,14 @@ struct InputOptions {
   std::optional<std::string> text, tokens;
   std::filesystem::path file, lines, inputs;
   std::vector<std::string> pairs;
+  std::vector<Line> texts;  // one example each, for verbs that read files of their own
 };
 
 // Adds MODEL and the inputs, of which exactly one must be given.
 void add_input_options(CLI::App& verb, InputOptions& options);
+
+// Throws Error (usage) if there is nothing to read.
+void need_input(const InputOptions& options);
 
 // MODEL. Throws Error: usage if there is nothing for it to read, and as model::load().
 model::Transformer load_model(const InputOptions& options);
@@ -47,8 +53,8 @@ ModelInput read_model_input(const InputOptions& options, const model::Transforme
 // How many tokens the positions of a stack allow; 0: any number.
 int64_t longest_text(const model::Config& config, const model::Stack& stack);
 
-// One row alone, without the padding at its end.
-model::Inputs row_of(const model::Inputs& inputs, int64_t row);
+// Row by row, without the padding at their ends.
+std::vector<study::Example> examples_of(const ModelInput& input, const model::Config& config);
 int64_t row_count(const model::Inputs& inputs);
 
 }  // namespace headlight::app

@@ -4,8 +4,8 @@
 #include "attention/arguments.h"
 #include "attention/passes.h"
 #include "attention/problem.h"
+#include "attention/run_each.h"
 #include "attention/schedule.h"
-#include "attention/task_errors.h"
 #include "attention/workspace.h"
 
 namespace headlight::attention {
@@ -24,7 +24,6 @@ struct Backward {
   int64_t bias_heads = 1;
   int64_t bias_queries = 0;
   int64_t bias_groups = 1;
-  TaskErrors errors{};
 
   T* task_memory() const { return static_cast<T*>(workspace(Workspace::task, workspace_bytes)); }
 
@@ -73,18 +72,6 @@ struct Backward {
         kernels.add_bias_gradient(problem, b, h, queries, memory);
       }
     }
-  }
-
-  template <void (Backward::*kStep)(int64_t)>
-  void run(const Parallel& parallel, int64_t tasks) {
-    run_tasks(
-        parallel, tasks,
-        [](void* c, int64_t task) {
-          auto& x = *static_cast<Backward*>(c);
-          x.errors.keep([&] { (x.*kStep)(task); });
-        },
-        this);
-    errors.rethrow();
   }
 };
 
@@ -135,9 +122,11 @@ void run_backward(const KernelTable& kernels, const AttentionBackward<E>& call,
   if (in_parts) p.grad_q_parts = memory + sinks;
 
   if (s.batch > 0 && s.queries + s.keys > 0) {
-    pass.template run<&Backward<E>::keys>(parallel, pass.schedule.tasks);
+    run_each(parallel, pass.schedule.tasks, [&](int64_t task) { pass.keys(task); });
   }
-  if (in_parts) pass.template run<&Backward<E>::sum_chunks>(parallel, s.batch * s.heads);
+  if (in_parts) {
+    run_each(parallel, s.batch * s.heads, [&](int64_t task) { pass.sum_chunks(task); });
+  }
   if (call.grad_sinks) {
     for (int64_t h = 0; h < s.heads; ++h) {
       T sum = 0;
@@ -154,8 +143,8 @@ void run_backward(const KernelTable& kernels, const AttentionBackward<E>& call,
                             ? p.most_queries
                             : std::max<int64_t>(pass.kernels.tile, 128);
     pass.bias_groups = (p.most_queries + pass.bias_queries - 1) / pass.bias_queries;
-    pass.template run<&Backward<E>::bias>(parallel,
-                                          pass.bias_batches * pass.bias_heads * pass.bias_groups);
+    run_each(parallel, pass.bias_batches * pass.bias_heads * pass.bias_groups,
+             [&](int64_t task) { pass.bias(task); });
   }
 }
 

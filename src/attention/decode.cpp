@@ -2,55 +2,11 @@
 
 #include <algorithm>
 
+#include "attention/run_each.h"
 #include "attention/schedule.h"
-#include "attention/task_errors.h"
 #include "attention/workspace.h"
 
 namespace headlight::attention {
-namespace {
-
-template <typename E>
-struct Decode {
-  using T = Compute<E>;
-
-  const Kernels<E>& kernels;
-  const ForwardProblem<E>& problem;
-  DecodeSchedule schedule{};
-  std::size_t workspace_bytes = 0;
-  T* parts = nullptr;
-  TaskErrors errors{};
-
-  void chunk(int64_t task) {
-    auto* memory = static_cast<T*>(workspace(Workspace::task, workspace_bytes));
-    const int64_t kv_head = task / schedule.chunks;
-    const int64_t batch = kv_head / problem.shape.kv_heads;
-    const int64_t keys = sequence_of(problem.shape, batch).keys;
-    const int64_t begin = task % schedule.chunks * schedule.keys_per_chunk;
-    const Span span{std::min(begin, keys), std::min(begin + schedule.keys_per_chunk, keys)};
-    kernels.decode(problem, batch, kv_head % problem.shape.kv_heads, span, parts, task, memory);
-  }
-
-  void merge(int64_t kv_head) {
-    kernels.merge_decoded(problem, kv_head / problem.shape.kv_heads,
-                          kv_head % problem.shape.kv_heads, parts, kv_head * schedule.chunks,
-                          schedule.chunks);
-  }
-
-  template <void (Decode::*kStep)(int64_t)>
-  void run(const Parallel& parallel, int64_t tasks) {
-    run_tasks(
-        parallel, tasks,
-        [](void* c, int64_t task) {
-          auto& x = *static_cast<Decode*>(c);
-          x.errors.keep([&] { (x.*kStep)(task); });
-        },
-        this);
-    errors.rethrow();
-  }
-};
-
-}  // namespace
-
 template <typename E>
 bool is_decoding(const Kernels<E>& kernels, const ForwardProblem<E>& p) {
   const AttentionShape& s = p.shape;
@@ -64,14 +20,27 @@ template <typename E>
 void run_decode(const Kernels<E>& kernels, const ForwardProblem<E>& problem,
                 const Parallel& parallel) {
   using T = Compute<E>;
-  Decode<E> pass{kernels, problem};
-  pass.schedule = decode_schedule(problem.shape, problem.most_keys);
-  pass.workspace_bytes = sizeof(T) * static_cast<std::size_t>(kernels.decode_workspace(problem));
-  const int64_t numbers = pass.schedule.tasks * kernels.decode_part_size(problem);
-  pass.parts =
-      static_cast<T*>(workspace(Workspace::call, sizeof(T) * static_cast<std::size_t>(numbers)));
-  pass.template run<&Decode<E>::chunk>(parallel, pass.schedule.tasks);
-  pass.template run<&Decode<E>::merge>(parallel, problem.shape.batch * problem.shape.kv_heads);
+  const AttentionShape& s = problem.shape;
+  const DecodeSchedule schedule = decode_schedule(s, problem.most_keys);
+  const auto bytes_of = [](int64_t numbers) {
+    return sizeof(T) * static_cast<std::size_t>(numbers);
+  };
+  const std::size_t task_bytes = bytes_of(kernels.decode_workspace(problem));
+  auto* parts = static_cast<T*>(
+      workspace(Workspace::call, bytes_of(schedule.tasks * kernels.decode_part_size(problem))));
+  run_each(parallel, schedule.tasks, [&](int64_t task) {
+    auto* memory = static_cast<T*>(workspace(Workspace::task, task_bytes));
+    const int64_t kv_head = task / schedule.chunks;
+    const int64_t batch = kv_head / s.kv_heads;
+    const int64_t keys = sequence_of(s, batch).keys;
+    const int64_t begin = task % schedule.chunks * schedule.keys_per_chunk;
+    const Span span{std::min(begin, keys), std::min(begin + schedule.keys_per_chunk, keys)};
+    kernels.decode(problem, batch, kv_head % s.kv_heads, span, parts, task, memory);
+  });
+  run_each(parallel, s.batch * s.kv_heads, [&](int64_t kv_head) {
+    kernels.merge_decoded(problem, kv_head / s.kv_heads, kv_head % s.kv_heads, parts,
+                          kv_head * schedule.chunks, schedule.chunks);
+  });
 }
 
 template bool is_decoding(const Kernels<float>&, const ForwardProblem<float>&);

@@ -5,47 +5,28 @@
 #include "attention/decode.h"
 #include "attention/passes.h"
 #include "attention/problem.h"
+#include "attention/run_each.h"
 #include "attention/schedule.h"
-#include "attention/task_errors.h"
 #include "attention/workspace.h"
 
 namespace headlight::attention {
 namespace {
 
+// Runs a kernel over all units of a schedule.
 template <typename E>
-struct Forward {
-  using T = Compute<E>;
-  using Kernel = void (*)(const ForwardProblem<E>&, int64_t, int64_t, Span, T*);
-
-  ForwardProblem<E> problem{};
-  Kernel kernel = nullptr;
-  Schedule schedule{};
-  std::size_t workspace_bytes = 0;
-  TaskErrors errors{};
-
-  void task(int64_t task) {
-    auto* memory = static_cast<T*>(workspace(Workspace::task, workspace_bytes));
+void run_units(const ForwardProblem<E>& problem, const Schedule& schedule,
+               void (*kernel)(const ForwardProblem<E>&, int64_t, int64_t, Span, Compute<E>*),
+               std::size_t workspace_bytes, const Parallel& parallel) {
+  run_each(parallel, schedule.tasks, [&](int64_t task) {
+    auto* memory = static_cast<Compute<E>*>(workspace(Workspace::task, workspace_bytes));
     const int64_t first = task * schedule.units_per_task;
     const int64_t last = std::min(first + schedule.units_per_task, schedule.units);
     for (int64_t unit = first; unit < last; ++unit) {
       const Unit u = unit_of(schedule, problem.shape.batch, unit);
       kernel(problem, u.batch, u.head, u.rows, memory);
     }
-  }
-
-  void run(const Parallel& parallel, Kernel with, const Schedule& as) {
-    kernel = with;
-    schedule = as;
-    run_tasks(
-        parallel, schedule.tasks,
-        [](void* c, int64_t task) {
-          auto& x = *static_cast<Forward*>(c);
-          x.errors.keep([&] { x.task(task); });
-        },
-        this);
-    errors.rethrow();
-  }
-};
+  });
+}
 
 template <typename T>
 bool of_rows(const AttentionStatistics<T>& x) {
@@ -62,8 +43,7 @@ void run_forward(const KernelTable& kernels, const AttentionForward<E>& call,
   check(call, options, parallel);
   const AttentionShape& shape = call.shape;
   const Kernels<E>& chosen = of(kernels, E());
-  Forward<E> pass;
-  ForwardProblem<E>& p = pass.problem;
+  ForwardProblem<E> p;
   resolve(call, options, p);
   without_batch_strides(shape, p.q, p.k, p.v, p.out);
   p.lse = call.lse;
@@ -81,11 +61,11 @@ void run_forward(const KernelTable& kernels, const AttentionForward<E>& call,
   auto* first_unit = reinterpret_cast<int64_t*>(memory);
   if (call.statistics.received) p.key_lse = reinterpret_cast<T*>(first_unit + starts);
 
-  pass.workspace_bytes = sizeof(T) * static_cast<std::size_t>(chosen.forward_workspace(p));
-  pass.run(parallel, chosen.forward,
-           forward_schedule(shape, options.causal != Causal::none, chosen.tile, first_unit));
+  const std::size_t bytes = sizeof(T) * static_cast<std::size_t>(chosen.forward_workspace(p));
+  run_units(p, forward_schedule(shape, options.causal != Causal::none, chosen.tile, first_unit),
+            chosen.forward, bytes, parallel);
   if (call.statistics.received) {
-    pass.run(parallel, chosen.received, received_schedule(shape, first_unit));
+    run_units(p, received_schedule(shape, first_unit), chosen.received, bytes, parallel);
   }
 }
 

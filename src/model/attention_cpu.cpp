@@ -2,22 +2,13 @@
 // core.
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 
 #include "headlight/attention.h"
 #include "model/attention_kernels.h"
+#include "operator/libtorch_threads.h"
 
 namespace headlight::model {
 namespace {
-
-// The core's tasks on libtorch's own threads, so that a program has one pool.
-void run_on_libtorch(void*, int64_t tasks, void (*body)(void*, int64_t), void* context) {
-  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) body(context, task);
-  });
-}
-
-constexpr Parallel kLibtorchThreads = {run_on_libtorch, nullptr, 0};
 
 // Where q, k and v lie: the tensor of each, and its first column.
 struct Layout {
@@ -125,7 +116,7 @@ Attended cpu_attention(const at::Tensor& query_in, const OptionalTensor& key_val
     call.v = heads_of<const scalar_t>(kv, layout.v_column, s.head_dim);
     call.out = heads_of<scalar_t>(out, 0, s.value_dim);
     call.lse = lse.data_ptr<scalar_t>();
-    attention_forward(call, options_of<scalar_t>(settings, s), kLibtorchThreads);
+    attention_forward(call, options_of<scalar_t>(settings, s), op::kLibtorchThreads);
   });
   return {out, lse};
 }
@@ -156,7 +147,7 @@ AttentionGradients cpu_attention_backward(const at::Tensor& grad_in, const at::T
     call.grad_k = heads_of<scalar_t>(grad_kv, layout.k_column, s.head_dim);
     call.grad_v = heads_of<scalar_t>(grad_kv, layout.v_column, s.head_dim);
     if (bias_gradient) call.grad_bias = scores_of<scalar_t>(grad_bias);
-    attention_backward(call, options_of<scalar_t>(settings, s), kLibtorchThreads);
+    attention_backward(call, options_of<scalar_t>(settings, s), op::kLibtorchThreads);
   });
   return {grad_query, layout.packed ? at::Tensor() : grad_kv, grad_bias};
 }

@@ -126,10 +126,13 @@ at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor
   return cross_entropy(logits(model, inputs, pass).flatten(0, 1), flat, true);
 }
 
-Evaluation evaluate(const Transformer& model, const Inputs& inputs, const at::Tensor& labels) {
+Evaluation evaluate(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
+                    const Pass& pass) {
   c10::NoGradGuard no_grad;
-  const Scores all = scores(logits(model, inputs).flatten(0, 1), labels.reshape({-1}));
-  const at::Tensor host = labels.cpu();
+  const at::Tensor all_logits = logits(model, inputs, pass);
+  check_labels(model.config, labels, all_logits.sizes().slice(0, all_logits.dim() - 1));
+  const Scores all = scores(all_logits.flatten(0, -2), labels.reshape({-1}));
+  const at::Tensor host = labels.cpu().view({labels.size(0), -1});
   const at::Tensor is_scored = host.ne(kUnscored);
   const at::Tensor right = all.largest.view(host.sizes()).eq(host).logical_and(is_scored);
   return {all.nats.view(host.sizes()).sum(1), right.sum(1), is_scored.sum(1)};

@@ -188,6 +188,7 @@ struct Evaluation {
   at::Tensor correct;  // [B] int64: scored places whose largest logit (the first) is the label
   at::Tensor scored;   // [B] int64
 };
-Evaluation evaluate(const Transformer& model, const Inputs& inputs, const at::Tensor& labels);
+Evaluation evaluate(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
+                    const Pass& pass = {});
 
 }  // namespace headlight::model

@@ -1,29 +1,16 @@
 // headlight::exact_attention on the CPU: from tensors to the views of headlight/attention.h.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
-#include <atomic>
 #include <limits>
 #include <utility>
 
 #include "headlight/attention.h"
 #include "headlight/error.h"
 #include "operator/arguments.h"
+#include "operator/libtorch_threads.h"
 
 namespace headlight::op {
 namespace {
-
-// The core's tasks on libtorch's own threads, so that a program has one pool. Each thread takes
-// the next task that is left: tasks of a causal call differ in size.
-void run_on_libtorch(void*, int64_t tasks, void (*body)(void*, int64_t), void* context) {
-  std::atomic<int64_t> next = 0;
-  const int64_t threads = std::min<int64_t>(tasks, at::get_num_threads());
-  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
-    for (int64_t task = next++; task < tasks; task = next++) body(context, task);
-  });
-}
-
-constexpr Parallel kLibtorchThreads = {run_on_libtorch, nullptr, 0};
 
 // f(T()) for the type of x as the core names it; the core's errors become those of Python.
 template <typename F>

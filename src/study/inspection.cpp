@@ -50,7 +50,7 @@ class Examiner {
  public:
   Examiner(const InspectSettings& settings, bool spread) : settings_(settings), spread_(spread) {}
 
-  void add(const model::Capture::Layer& layer, const InspectedExample& example) {
+  void add(const model::Capture::Layer& layer, const Example& example) {
     const std::vector<uint8_t> own = queries_of(layer, example);
     const CapturedAttention captured = attention_of(layer, 0, own);
     heads::AnalysisOptions options;
@@ -87,7 +87,7 @@ class Examiner {
  private:
   // Which queries are no padding: what the same tokens are as keys.
   std::vector<uint8_t> queries_of(const model::Capture::Layer& layer,
-                                  const InspectedExample& example) const {
+                                  const Example& example) const {
     if (layer.stack != "cross") return real_keys(layer, 0);
     std::vector<uint8_t> real;
     if (!example.inputs.mask.defined()) return real;
@@ -182,7 +182,7 @@ void probe(const model::Transformer& model, const InspectSettings& settings,
 
 }  // namespace
 
-Inspection inspect(const model::Transformer& model, const std::vector<InspectedExample>& examples,
+Inspection inspect(const model::Transformer& model, const std::vector<Example>& examples,
                    const InspectSettings& settings,
                    const std::function<void(int64_t, int64_t)>& advanced) {
   const at::NoGradGuard no_gradients;

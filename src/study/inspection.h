@@ -11,22 +11,17 @@
 #include "heads/analysis.h"
 #include "heads/bootstrap.h"
 #include "model/transformer.h"
+#include "study/example.h"
 
 namespace headlight::study {
-
-// One sequence, or one pair of them.
-struct InspectedExample {
-  model::Inputs inputs;                                // one row
-  std::vector<int64_t> separators, target_separators;  // places of special tokens
-};
 
 struct InspectSettings {
   std::vector<int64_t> layers;  // of every stack; empty: all
   // A probe for induction and duplicate heads: so many random tokens, four times over. 0: none.
   int64_t random_repeat = 25;
-  int64_t start_token = -1;    // in front of the probe, where the model has one
+  int64_t start_token = -1;   // in front of the probe, where the model has one
   int64_t steps_up_to = 256;  // tokens up to which the many steps of section A are walked
-  uint64_t seed = 0;           // of the probe and the intervals
+  uint64_t seed = 0;          // of the probe and the intervals
   int threads = 1;
 };
 
@@ -51,7 +46,7 @@ struct Inspection {
 
 // `advanced` is told how many layers of all are done. Throws Error (usage) for layers that the
 // model does not have; what the model or the analysis throws for an example names its number.
-Inspection inspect(const model::Transformer& model, const std::vector<InspectedExample>& examples,
+Inspection inspect(const model::Transformer& model, const std::vector<Example>& examples,
                    const InspectSettings& settings,
                    const std::function<void(int64_t done, int64_t all)>& advanced = {});
 

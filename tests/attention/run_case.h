@@ -109,10 +109,9 @@ struct RunOptions {
   bool backward = true;
 };
 
-template <typename E>
-Results run_case(const KernelTable& kernels, const Case& c, const RunOptions& how = {}) {
-  using T = Compute<E>;
-  const AttentionShape& s = c.shape;
+// The options of a case that need no memory of T.
+template <typename T>
+AttentionOptions<T> number_options(const Case& c) {
   AttentionOptions<T> o;
   o.scale = c.numbers.scale;
   o.softcap = c.numbers.softcap;
@@ -123,6 +122,14 @@ Results run_case(const KernelTable& kernels, const Case& c, const RunOptions& ho
   o.dropout = c.numbers.dropout;
   o.seed = c.numbers.seed;
   if (!c.key_lengths.empty()) o.key_lengths = c.key_lengths.data();
+  return o;
+}
+
+template <typename E>
+Results run_case(const KernelTable& kernels, const Case& c, const RunOptions& how = {}) {
+  using T = Compute<E>;
+  const AttentionShape& s = c.shape;
+  AttentionOptions<T> o = number_options<T>(c);
   const std::vector<T> mask(c.mask.values.begin(), c.mask.values.end());
   const std::vector<T> bias(c.bias.values.begin(), c.bias.values.end());
   const std::vector<T> sinks(c.sinks.begin(), c.sinks.end());

@@ -59,15 +59,7 @@ template <typename T>
 void check(const KernelTable& table, const Case& c, double tolerance) {
   const AttentionShape& s = c.shape;
   const Rows expected = expected_rows(c);
-  AttentionOptions<T> o;
-  o.scale = c.numbers.scale;
-  o.softcap = c.numbers.softcap;
-  o.causal = c.numbers.causal;
-  o.causal_offset = c.numbers.causal_offset;
-  o.window_left = c.numbers.window_left;
-  o.window_right = c.numbers.window_right;
-  o.dropout = c.numbers.dropout;
-  if (!c.key_lengths.empty()) o.key_lengths = c.key_lengths.data();
+  AttentionOptions<T> o = number_options<T>(c);
   const std::vector<T> mask(c.mask.values.begin(), c.mask.values.end());
   const std::vector<T> sinks(c.sinks.begin(), c.sinks.end());
   o.mask = placed_scores<const T>(c.mask, s, mask.data());

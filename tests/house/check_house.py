@@ -17,7 +17,7 @@ FLOORS = {
     "tensorfile": [],
     "text": ["tensorfile"],
     "operator": ["attention"],
-    "model": ["attention", "tensorfile", "text"],
+    "model": ["attention", "operator", "tensorfile", "text"],
     "task": ["tensorfile", "text", "model"],
     "train": ["tensorfile", "text", "model", "task"],
     "heads": ["tensorfile", "model"],

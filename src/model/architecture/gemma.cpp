@@ -47,16 +47,10 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   };
   c.score_softcap = cap("attn_logit_softcapping", 50);
   c.output_softcap = cap("final_logit_softcapping", 30);
-  c.predicts_next = true;
-  c.end_tokens = reader.integers("eos_token_id");
-  Head head = head_of(reader, names,
-                      {{"lm_head.weight", Head::language}, {"score.weight", Head::sequence}});
-  if (head == Head::none && c.tied) head = Head::language;
+  const Head head = set_decoder_output(
+      c, reader, names, {{"lm_head.weight", Head::language}, {"score.weight", Head::sequence}});
   if (head == Head::span) reader.refuse("architectures", "question answering is not supported");
-  set_output(c, head, reader);
   if (head != Head::language) c.output_softcap = 0;
-  if (head == Head::sequence) c.output_place = OutputPlace::last;
-  c.output_bias = head == Head::token;
 
   const double pre = reader.number({"query_pre_attn_scalar"}, 256);
   if (!(pre > 0)) reader.refuse("query_pre_attn_scalar", "it must be positive");

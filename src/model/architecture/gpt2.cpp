@@ -27,18 +27,11 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   c.embedding_dropout = reader.number({"embd_pdrop"}, 0.1);
   c.tied = reader.flag("tie_word_embeddings", true);
   c.output_bias = false;
-  c.predicts_next = true;
-  c.end_tokens = reader.integers("eos_token_id");
-  Head head = head_of(reader, names,
-                      {{"score.weight", Head::sequence},
-                       {"classifier.weight", Head::token},
-                       {"qa_outputs.weight", Head::span},
-                       {"lm_head.weight", Head::language}});
-  // A bare GPT2Model holds all that a language model needs.
-  if (head == Head::none && c.tied) head = Head::language;
-  set_output(c, head, reader);
-  if (head == Head::sequence) c.output_place = OutputPlace::last;
-  c.output_bias = head == Head::token || head == Head::span;
+  set_decoder_output(c, reader, names,
+                     {{"score.weight", Head::sequence},
+                      {"classifier.weight", Head::token},
+                      {"qa_outputs.weight", Head::span},
+                      {"lm_head.weight", Head::language}});
 
   c.decoder_attention = alike_layers(c, c.layers);
   prune_layers(c.decoder_attention, reader);

@@ -26,17 +26,11 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   c.qkv_bias = c.attention_out_bias = reader.flag("attention_bias", true);
   c.tied = reader.flag("tie_word_embeddings", false);
   c.output_bias = false;
-  c.predicts_next = true;
-  c.end_tokens = reader.integers("eos_token_id");
-  Head head = head_of(reader, names,
-                      {{"embed_out.weight", Head::language},
-                       {"score.weight", Head::sequence},
-                       {"classifier.weight", Head::token},
-                       {"qa_outputs.weight", Head::span}});
-  if (head == Head::none && c.tied) head = Head::language;
-  set_output(c, head, reader);
-  if (head == Head::sequence) c.output_place = OutputPlace::last;
-  c.output_bias = head == Head::token || head == Head::span;
+  set_decoder_output(c, reader, names,
+                     {{"embed_out.weight", Head::language},
+                      {"score.weight", Head::sequence},
+                      {"classifier.weight", Head::token},
+                      {"qa_outputs.weight", Head::span}});
   c.decoder_attention = alike_layers(c, c.layers);
   for (LayerHeads& layer : c.decoder_attention)
     read_rotary(reader, "full_attention", 10000, 0.25, c, layer);

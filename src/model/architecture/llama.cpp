@@ -49,15 +49,9 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   c.ffn_bias = type == "llama" && reader.flag("mlp_bias", false);
   c.query_key_norm = type == "qwen3";
   c.output_bias = false;
-  c.predicts_next = true;
-  c.end_tokens = reader.integers("eos_token_id");
-  Head head = head_of(reader, names,
-                      {{"lm_head.weight", Head::language}, {"score.weight", Head::sequence}});
-  if (head == Head::none && c.tied) head = Head::language;
+  const Head head = set_decoder_output(
+      c, reader, names, {{"lm_head.weight", Head::language}, {"score.weight", Head::sequence}});
   if (head == Head::span) reader.refuse("architectures", "question answering is not supported");
-  set_output(c, head, reader);
-  if (head == Head::sequence) c.output_place = OutputPlace::last;
-  c.output_bias = head == Head::token;
 
   c.decoder_attention = alike_layers(c, c.layers);
   const int64_t window = window_of(reader, type);

@@ -48,6 +48,18 @@ void set_output(Config& c, Head head, const ConfigReader& reader) {
   if (head == Head::span) c.exclusive = false;
 }
 
+Head set_decoder_output(Config& c, const ConfigReader& reader, const TensorNames& names,
+                        std::initializer_list<std::pair<const char*, Head>> tensors) {
+  c.predicts_next = true;
+  c.end_tokens = reader.integers("eos_token_id");
+  Head head = head_of(reader, names, tensors);
+  if (head == Head::none && c.tied) head = Head::language;
+  set_output(c, head, reader);
+  if (head == Head::sequence) c.output_place = OutputPlace::last;
+  c.output_bias = head == Head::token || head == Head::span;
+  return head;
+}
+
 std::string prefix_of(const TensorNames& names, std::initializer_list<const char*> prefixes,
                       const std::string& tensor) {
   for (const char* prefix : prefixes)

@@ -22,6 +22,11 @@ Head head_of(const ConfigReader& config, const TensorNames& names,
 // Sets the output of a model that classifies; a language model's is left as it is.
 void set_output(Config& config, Head head, const ConfigReader& reader);
 
+// The same for a decoder, whose classifier reads the last token; also its end tokens. A bare model
+// whose output is tied holds all that a language model needs, and is one. Returns the head.
+Head set_decoder_output(Config& config, const ConfigReader& reader, const TensorNames& names,
+                        std::initializer_list<std::pair<const char*, Head>> tensors);
+
 // The first prefix below which the checkpoint holds the tensor, or the first one at all.
 std::string prefix_of(const TensorNames& names, std::initializer_list<const char*> prefixes,
                       const std::string& tensor);

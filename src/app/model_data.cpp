@@ -1,0 +1,219 @@
+#include "app/model_data.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include "app/token_rows.h"
+#include "headlight/error.h"
+#include "headlight/splitmix64.h"
+#include "model/run.h"
+#include "tensorfile/json_file.h"
+
+namespace headlight::app {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr double kMaskedShare = 0.15;  // as BERT was trained
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+
+bool is_classifier(const model::Config& c) {
+  return c.patch > 0 || c.output_place != model::OutputPlace::every;
+}
+
+// Which class a word names: one of config.json's id2label, or a number.
+class Classes {
+ public:
+  Classes(const fs::path& folder, int64_t count) : count_(count) {
+    const nlohmann::json config = tensorfile::read_json_file(folder / "config.json");
+    if (!config.contains("id2label") || !config["id2label"].is_object()) return;
+    for (const auto& [id, name] : config["id2label"].items())
+      if (name.is_string())
+        if (const std::optional<int64_t> number = number_in(id)) numbers_[name] = *number;
+  }
+
+  int64_t of(const Line& line) const {
+    const auto named = numbers_.find(line.text);
+    const std::optional<int64_t> id =
+        named != numbers_.end() ? named->second : number_in(line.text);
+    if (id && *id >= 0 && *id < count_) return *id;
+    std::vector<std::string> names;
+    for (const auto& [name, number] : numbers_) names.push_back(name);
+    refuse(fmt::format("{}: '{}' is no class of this model; classes are 0 to {}{}", line.where,
+                       line.text, count_ - 1,
+                       names.empty() ? "" : fmt::format(", or {}", fmt::join(names, ", "))));
+  }
+
+ private:
+  static std::optional<int64_t> number_in(const std::string& text) {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return {};
+    return value;
+  }
+
+  int64_t count_;
+  std::map<std::string, int64_t> numbers_;
+};
+
+at::Tensor classes_of(const DataOptions& o, const model::Config& config,
+                      const std::vector<Line>& lines) {
+  const Classes classes(o.input.model, config.classes);
+  std::vector<int64_t> labels;
+  for (const Line& line : lines) labels.push_back(classes.of(line));
+  return at::tensor(labels);
+}
+
+// Every token but the first of its text is to be predicted.
+at::Tensor next_tokens(const model::Inputs& in) {
+  at::Tensor labels = in.tokens.clone();
+  if (!in.mask.defined()) return labels;
+  const at::Tensor real = in.mask.ne(0);
+  labels.masked_fill_(real.logical_not(), model::kUnscored);
+  const int64_t n = labels.size(1);
+  labels.narrow(1, 1, n - 1).masked_fill_(real.narrow(1, 0, n - 1).logical_not(), model::kUnscored);
+  return labels;
+}
+
+int64_t mask_token(const fs::path& folder, const model::Transformer& model) {
+  const text::Tokenizer tokenizer = tokenizer_of(folder, model.encoder);
+  for (const char* name : {"[MASK]", "<mask>"})
+    if (const std::optional<int64_t> id = tokenizer.id_of(name)) return *id;
+  refuse(
+      fmt::format("{}: the tokenizer has neither [MASK] nor <mask>, so its tokens cannot be "
+                  "masked to be guessed; give --inputs with input_ids and labels",
+                  folder.string()));
+}
+
+// Masks a share of every row's own tokens and returns them as labels. Which ones depends on the
+// seed, the row and the place alone.
+at::Tensor mask_some(ModelInput& input, int64_t mask, uint64_t seed) {
+  model::Inputs& in = input.inputs;
+  const at::Tensor labels = at::full_like(in.tokens, model::kUnscored);
+  in.tokens = in.tokens.clone();
+  for (int64_t row = 0; row < in.tokens.size(0); ++row) {
+    std::vector<std::pair<uint64_t, int64_t>> places;
+    for (int64_t place = 0; place < in.tokens.size(1); ++place) {
+      if (in.mask.defined() && in.mask[row][place].item<int64_t>() == 0) continue;
+      if (static_cast<size_t>(row) < input.words.size()) {
+        const ModelInput::Words& words = input.words[static_cast<size_t>(row)];
+        if (place == 0 && words.starts_special) continue;
+        if (std::ranges::find(words.separators, place) != words.separators.end()) continue;
+      }
+      const auto at = static_cast<uint64_t>(row * in.tokens.size(1) + place);
+      places.emplace_back(SplitMix64::finalized(seed ^ SplitMix64::finalized(at + 1)), place);
+    }
+    std::ranges::sort(places);
+    const auto count = static_cast<size_t>(
+        std::max(1.0, std::round(kMaskedShare * static_cast<double>(places.size()))));
+    for (size_t i = 0; i < std::min(count, places.size()); ++i) {
+      const int64_t place = places[i].second;
+      labels[row][place] = in.tokens[row][place];
+      in.tokens[row][place] = mask;
+    }
+  }
+  return labels;
+}
+
+// Files behind --data as the inputs that they stand for. Returns the classes of a .tsv's second
+// column, where it holds some.
+std::vector<Line> spread(const DataOptions& o, const model::Config& config, InputOptions& input) {
+  if (o.data.extension() == ".npz") {
+    input.inputs = o.data;
+  } else if (o.data.extension() != ".tsv") {
+    input.lines = o.data;
+  } else if (is_classifier(config) && o.labels.empty()) {
+    LinePairs columns = pairs_of(o.data);
+    input.texts = std::move(columns.first);
+    return std::move(columns.second);
+  } else {
+    input.pairs = {o.data.string()};
+  }
+  return {};
+}
+
+// Labels for what came without; what was done about it is added to the note.
+at::Tensor labels_for(const DataOptions& o, const model::Transformer& model, ModelInput& input,
+                      std::vector<Line> classes, uint64_t seed) {
+  const model::Config& c = model.config;
+  if (!o.labels.empty()) classes = lines_of(o.labels);
+  if (is_classifier(c)) {
+    if (classes.empty())
+      throw Error(ErrorKind::usage,
+                  "this model classifies, so its loss needs the right class of every example: give "
+                  "--labels FILE with one a line, or a .tsv of text and class as --data");
+    const int64_t rows = row_count(input.inputs);
+    if (static_cast<int64_t>(classes.size()) != rows)
+      refuse(fmt::format("--labels: {} has {} lines for {} examples; there must be one for each",
+                         o.labels.string(), classes.size(), rows));
+    return classes_of(o, c, classes);
+  }
+  if (!classes.empty())
+    throw Error(ErrorKind::usage, "--labels is for models that classify; this one does not");
+  if (c.predicts_next) return next_tokens(input.inputs);
+  if (c.kind == model::Kind::encoder_only && c.exclusive && c.classes == c.vocabulary) {
+    at::Tensor labels = mask_some(input, mask_token(o.input.model, model), seed);
+    input.note = fmt::format(
+        "15 % of the tokens are masked, chosen by seed {}; the loss is that "
+        "of guessing them.",
+        seed);
+    return labels;
+  }
+  throw Error(ErrorKind::usage,
+              "this model labels tokens, which a text alone does not tell: give --inputs with "
+              "input_ids and labels");
+}
+
+}  // namespace
+
+void add_data_options(CLI::App& verb, DataOptions& o) {
+  add_input_options(verb, o.input);
+  CLI::Option* data =
+      verb.add_option("--data", o.data,
+                      "What the loss is measured on: one text a line, a .tsv of two columns "
+                      "(source and target, or text and class), or an .npz as for --inputs")
+          ->type_name("FILE")
+          ->group("What the model reads, one of");
+  for (CLI::Option* other : verb.get_options())
+    if (other != data && other->get_group() == data->get_group()) data->excludes(other);
+  verb.add_option("--labels", o.labels, "The right classes, one a line, for models that classify")
+      ->type_name("FILE")
+      ->group("What the model reads, one of");
+}
+
+ModelData read_data(const DataOptions& o, uint64_t seed) {
+  if (o.data.empty()) need_input(o.input);
+  InputOptions from = o.input;
+  ModelData data{model::load(from.model), {}, {}};
+  if (!data.model.config.output && from.inputs.empty() && o.data.extension() != ".npz")
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: is a base model without an output layer, so it has no loss; a "
+                            "checkpoint with a head on it is needed",
+                            from.model.string()));
+  std::vector<Line> classes;
+  if (!o.data.empty()) classes = spread(o, data.model.config, from);
+  ModelInput input = read_model_input(from, data.model);
+  if (input.readout_weight.defined())
+    data.model =
+        model::with_readout(std::move(data.model), input.readout_weight, input.readout_bias);
+  if (!input.labels.defined())
+    input.labels = labels_for(o, data.model, input, std::move(classes), seed);
+  else if (!o.labels.empty())
+    throw Error(ErrorKind::usage, "--labels: the data holds labels already; leave it away");
+  data.note = input.note;
+  data.examples = examples_of(input, data.model.config);
+  std::erase_if(data.examples, [](const study::Example& example) {
+    return example.labels.eq(model::kUnscored).all().item<bool>();
+  });
+  if (data.examples.empty())
+    refuse("no example has a label that could be scored: texts of one token predict nothing");
+  return data;
+}
+
+}  // namespace headlight::app

@@ -1,0 +1,34 @@
+// The data that a model's loss is measured on: what it reads, with labels.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "app/model_input.h"
+
+namespace headlight::app {
+
+struct DataOptions {
+  InputOptions input;
+  std::filesystem::path data, labels;
+};
+
+// MODEL, the inputs of every verb that takes one, --data and --labels.
+void add_data_options(CLI::App& verb, DataOptions& options);
+
+struct ModelData {
+  model::Transformer model;              // with the read-out of --inputs in place of its own
+  std::vector<study::Example> examples;  // each with at least one scored label
+  std::string note;                      // what was done that the user did not ask for
+};
+
+// Labels are those of --inputs, the target of a pair, the class in the second column of a .tsv or
+// in --labels, and otherwise the text itself: every next token, or tokens that are masked (by the
+// seed). Throws Error (usage, bad_input) naming the remedy for data without a loss, and as
+// read_model_input().
+ModelData read_data(const DataOptions& options, uint64_t seed);
+
+}  // namespace headlight::app

@@ -1,0 +1,63 @@
+#include "app/text_lines.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "headlight/error.h"
+#include "tensorfile/atomic_file.h"
+
+namespace headlight::app {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int64_t kTextBytes = int64_t{256} << 20;
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+
+std::string without_end_of_line(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+std::vector<Line> lines_of(const fs::path& path) {
+  const std::string all = tensorfile::read_text_file(path, kTextBytes);
+  std::vector<Line> lines;
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t end = std::min(all.find('\n', begin), all.size());
+    lines.push_back({fmt::format("{}: line {}", path.string(), lines.size() + 1),
+                     without_end_of_line(all.substr(begin, end - begin))});
+    begin = end + 1;
+  }
+  if (lines.empty()) refuse(path.string() + ": is empty; a line per example belongs there");
+  return lines;
+}
+
+Line whole_file(const fs::path& path) {
+  return {path.string(), without_end_of_line(tensorfile::read_text_file(path, kTextBytes))};
+}
+
+LinePairs pairs_of(const fs::path& first, const fs::path& second) {
+  LinePairs pairs{lines_of(first), lines_of(second)};
+  if (pairs.first.size() != pairs.second.size())
+    refuse(fmt::format("--pairs: {} has {} lines and {} has {}; they must be parallel",
+                       first.string(), pairs.first.size(), second.string(), pairs.second.size()));
+  return pairs;
+}
+
+LinePairs pairs_of(const fs::path& tsv) {
+  LinePairs pairs;
+  for (const Line& line : lines_of(tsv)) {
+    const size_t tab = line.text.find('\t');
+    if (tab == std::string::npos || line.text.find('\t', tab + 1) != std::string::npos)
+      refuse(fmt::format("{}: has {} columns; two with one tab between them belong there",
+                         line.where, std::ranges::count(line.text, '\t') + 1));
+    pairs.first.push_back({line.where, line.text.substr(0, tab)});
+    pairs.second.push_back({line.where, line.text.substr(tab + 1)});
+  }
+  return pairs;
+}
+
+}  // namespace headlight::app
