@@ -12,6 +12,8 @@
 extern "C" {
 extern const char headlight_study_page_start[];
 extern const char headlight_study_page_end[];
+extern const char headlight_rank_page_start[];
+extern const char headlight_rank_page_end[];
 }
 
 namespace headlight::report {
@@ -29,11 +31,8 @@ std::string packed(const std::string& json) {
   return tensorfile::base64({bytes.data(), size});
 }
 
-}  // namespace
-
-std::string study_page(const nlohmann::ordered_json& report) {
-  const std::string_view page(headlight_study_page_start,
-                              size_t(headlight_study_page_end - headlight_study_page_start));
+std::string filled(const char* start, const char* end, const nlohmann::ordered_json& report) {
+  const std::string_view page(start, size_t(end - start));
   const size_t place = page.find(kPlaceholder);
   if (place == std::string_view::npos)
     throw Error(ErrorKind::bad_input,
@@ -44,6 +43,16 @@ std::string study_page(const nlohmann::ordered_json& report) {
   text += packed(json);
   text += page.substr(place + kPlaceholder.size());
   return text;
+}
+
+}  // namespace
+
+std::string study_page(const nlohmann::ordered_json& report) {
+  return filled(headlight_study_page_start, headlight_study_page_end, report);
+}
+
+std::string rank_page(const nlohmann::ordered_json& report) {
+  return filled(headlight_rank_page_start, headlight_rank_page_end, report);
 }
 
 }  // namespace headlight::report

@@ -1,4 +1,4 @@
-// The study report as one offline HTML file.
+// Reports as one offline HTML file each.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,5 +10,7 @@ namespace headlight::report {
 // report stands in it whole, compressed (zlib, base64): a third of its size, and nothing in it can
 // end the element that it stands in. Bytes that are no UTF-8 become U+FFFD.
 std::string study_page(const nlohmann::ordered_json& report);
+// The same for schema headlight.rank/1.
+std::string rank_page(const nlohmann::ordered_json& report);
 
 }  // namespace headlight::report

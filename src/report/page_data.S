@@ -1,11 +1,16 @@
-// The built page as bytes of the program, from HEADLIGHT_PAGE_FILE to a byte of zero.
+// The built pages as bytes of the program: each from its start to a byte of zero at its end.
     .section .rodata
-    .global headlight_study_page_start
-    .global headlight_study_page_end
-    .hidden headlight_study_page_start
-    .hidden headlight_study_page_end
-headlight_study_page_start:
-    .incbin HEADLIGHT_PAGE_FILE
-headlight_study_page_end:
+    .macro page name file
+    .global headlight_\name\()_page_start
+    .global headlight_\name\()_page_end
+    .hidden headlight_\name\()_page_start
+    .hidden headlight_\name\()_page_end
+headlight_\name\()_page_start:
+    .incbin "\file"
+headlight_\name\()_page_end:
     .byte 0
+    .endm
+
+    page study study_page.html
+    page rank rank_page.html
     .section .note.GNU-stack,"",%progbits

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { fill, studyTemplate } from '../build.mjs';
+import { fill, template as templateOf } from '../build.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -21,10 +21,10 @@ export function launch() {
   return chromium.launch({ executablePath: browserPath(), args: ARGUMENTS });
 }
 
-// Writes pages into a folder of its own; remove() takes it away.
-export async function pages() {
+// Writes pages of one kind into a folder of its own; remove() takes it away.
+export async function pages(kind = 'study') {
   const folder = mkdtempSync(join(tmpdir(), 'headlight-page-'));
-  const template = await studyTemplate();
+  const template = await templateOf(kind);
   return {
     write(name, report) {
       const path = join(folder, `${name}.html`);

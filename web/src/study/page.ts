@@ -2,7 +2,8 @@
 
 import * as address from '../shared/address';
 import { h } from '../shared/dom';
-import { apply, mode, onTheme, toggleTheme } from '../shared/theme';
+import { apply } from '../shared/theme';
+import { themeButton } from '../shared/theme_button';
 import { headsSection } from './heads_section';
 import { notesSection, repeatSection } from './repeat_section';
 import { readReport } from './read';
@@ -11,17 +12,10 @@ import { taskId, taskSection } from './task_section';
 import { verdicts } from './verdict';
 
 function header(report: Report): HTMLElement {
-  const theme = h('button', { type: 'button', class: 'theme', onclick: toggleTheme });
-  const name = () => {
-    theme.textContent = mode() === 'dark' ? 'Light' : 'Dark';
-    theme.setAttribute('aria-label', `Switch to ${mode() === 'dark' ? 'light' : 'dark'} colours`);
-  };
-  name();
-  onTheme(name);
   const { date, machine } = report.made;
   return h('header', {},
     h('span', { class: 'brand' }, 'headlight', h('small', {}, ' study')),
-    h('span', { class: 'made' }, [day(date), machine].filter(Boolean).join(' · ')), theme);
+    h('span', { class: 'made' }, [day(date), machine].filter(Boolean).join(' · ')), themeButton());
 }
 
 function day(date: string | number | null | undefined): string {
