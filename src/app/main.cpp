@@ -12,6 +12,7 @@
 #include "app/help.h"
 #include "app/inspect.h"
 #include "app/measure.h"
+#include "app/rank.h"
 #include "app/reproduce.h"
 #include "app/study.h"
 #include "app/tokenize.h"
@@ -80,6 +81,7 @@ int run(int argc, char** argv) {
   app::add_bench(program, common);
   app::add_diff(program, common);
   app::add_check(program, common);
+  app::add_rank(program, common);
   for (CLI::App* verb : program.get_subcommands(nullptr)) app::add_common_options(*verb, common);
   if (argc == 1) {
     fmt::print("{}", program.help());

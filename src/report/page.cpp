@@ -16,6 +16,8 @@ extern const char headlight_diff_page_start[];
 extern const char headlight_diff_page_end[];
 extern const char headlight_inspect_page_start[];
 extern const char headlight_inspect_page_end[];
+extern const char headlight_rank_page_start[];
+extern const char headlight_rank_page_end[];
 }
 
 namespace headlight::report {
@@ -59,6 +61,10 @@ std::string diff_page(const nlohmann::ordered_json& report) {
 
 std::string inspect_page(const nlohmann::ordered_json& report) {
   return filled(headlight_inspect_page_start, headlight_inspect_page_end, report);
+}
+
+std::string rank_page(const nlohmann::ordered_json& report) {
+  return filled(headlight_rank_page_start, headlight_rank_page_end, report);
 }
 
 }  // namespace headlight::report
