@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { fill, studyTemplate } from '../build.mjs';
+import { fill, template } from '../build.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -22,13 +22,13 @@ export function launch() {
 }
 
 // Writes pages into a folder of its own; remove() takes it away.
-export async function pages() {
+export async function pages(kind = 'study') {
   const folder = mkdtempSync(join(tmpdir(), 'headlight-page-'));
-  const template = await studyTemplate();
+  const empty = await template(kind);
   return {
     write(name, report) {
       const path = join(folder, `${name}.html`);
-      writeFileSync(path, fill(template, report));
+      writeFileSync(path, fill(empty, report));
       return pathToFileURL(path).href;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
