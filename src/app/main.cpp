@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <new>
 
+#include "app/evaluate.h"
 #include "app/help.h"
 #include "app/inspect.h"
 #include "app/measure.h"
@@ -70,6 +71,7 @@ int run(int argc, char** argv) {
   program.formatter(std::make_shared<app::HelpText>());
   app::add_study(program, common);
   app::add_reproduce(program, common);
+  app::add_evaluate(program, common);
   app::add_measure(program, common);
   app::add_tokenize(program, common);
   app::add_inspect(program, common);

@@ -16,14 +16,15 @@ FLOORS = {
     "attention": [],
     "tensorfile": [],
     "text": ["tensorfile"],
+    "score": ["tensorfile", "text"],
     "operator": ["attention"],
     "model": ["attention", "tensorfile", "text"],
     "task": ["tensorfile", "text", "model"],
-    "train": ["tensorfile", "text", "model", "task"],
+    "train": ["tensorfile", "text", "score", "model", "task"],
     "heads": ["tensorfile", "model"],
     "study": ["tensorfile", "text", "model", "task", "train", "heads"],
     "report": ["tensorfile", "heads", "study"],
-    "app": ["attention", "tensorfile", "text", "model", "task", "train", "heads", "study", "report"],
+    "app": ["attention", "tensorfile", "text", "score", "model", "task", "train", "heads", "study", "report"],
 }
 TORCH_FLOORS = {"operator", "model", "task", "train", "study", "app"}
 LONGEST_FILE = 500
