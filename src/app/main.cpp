@@ -14,8 +14,10 @@
 #include "app/study.h"
 #include "app/tokenize.h"
 #include "app/trace.h"
+#include "app/train.h"
 #include "app/verb_options.h"
 #include "app/version.h"
+#include "app/writing.h"
 #include "headlight/error.h"
 #include "model/memory.h"
 #include "report/terminal.h"
@@ -71,6 +73,8 @@ int run(int argc, char** argv) {
   program.formatter(std::make_shared<app::HelpText>());
   app::add_study(program, common);
   app::add_reproduce(program, common);
+  app::add_train(program, common);
+  app::add_writing(program, common);
   app::add_evaluate(program, common);
   app::add_measure(program, common);
   app::add_tokenize(program, common);

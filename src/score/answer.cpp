@@ -2,6 +2,7 @@
 
 #include "score/words.h"
 #include "text/character_class.h"
+#include "text/letter_case.h"
 #include "text/utf8.h"
 
 namespace headlight::score {
@@ -41,7 +42,7 @@ std::string without_articles(const std::string& line) {
 }  // namespace
 
 std::string normalised_answer(std::string_view answer) {
-  std::string line = lower_case(answer);
+  std::string line = text::lower_case_text(answer);
   std::erase_if(line, is_ascii_punctuation);
   line = without_articles(line);
   std::string joined;

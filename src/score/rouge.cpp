@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "score/words.h"
+#include "text/letter_case.h"
 
 namespace headlight::score {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 std::vector<std::string> rouge_words(std::string_view line) {
   std::vector<std::string> words;
   bool open = false;
-  for (const char c : lower_case(line)) {
+  for (const char c : text::lower_case_text(line)) {
     const bool belongs = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
     if (belongs && !open) words.emplace_back();
     if (belongs) words.back().push_back(c);

@@ -1,11 +1,7 @@
 #include "score/words.h"
 
-#include <unicode/bytestream.h>
-#include <unicode/casemap.h>
-
 #include <algorithm>
 
-#include "headlight/error.h"
 #include "text/character_class.h"
 #include "text/utf8.h"
 
@@ -61,17 +57,6 @@ std::vector<uint32_t> characters_of(std::string_view line) {
     at += character.bytes;
   }
   return characters;
-}
-
-std::string lower_case(std::string_view line) {
-  std::string lower;
-  icu::StringByteSink<std::string> sink(&lower);
-  UErrorCode status = U_ZERO_ERROR;
-  icu::CaseMap::utf8ToLower("", 0, icu::StringPiece(line.data(), static_cast<int32_t>(line.size())),
-                            sink, nullptr, status);
-  if (U_FAILURE(status))
-    throw Error(ErrorKind::no_resources, "ICU cannot lower the case of a line");
-  return lower;
 }
 
 std::vector<uint32_t> WordNumbers::of(std::span<const std::string> words) {

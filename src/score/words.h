@@ -19,9 +19,6 @@ std::vector<std::string_view> words_of(std::string_view line);
 // Code points of a line without white space.
 std::vector<uint32_t> characters_of(std::string_view line);
 
-// Lower case with Unicode's full rules (final sigma, İ to two characters), for no language.
-std::string lower_case(std::string_view line);
-
 // The same number for the same word.
 class WordNumbers {
  public:

@@ -1,11 +1,14 @@
 """headlight evaluate: the same numbers as the public Python packages."""
 
 import collections
+import json
 import random
 import re
 import string
 
 import pytest
+
+from conftest import ROOT
 
 PIECES = ["the", "a", "cat", "Katze", "größer", "İstanbul", "3.5", "4,000", "e.g.", "it's", "x-y", "5-",
           "...", "“quote”", "&quot;", "&amp;lt;", "<skipped>", "naïve", "日本語", "don't", "(see", "p.3)",
@@ -72,6 +75,8 @@ def test_scores_of_a_small_case_are_known(headlight, tmp_path):
     ours = ["The cat sat on the mat.", "He didn't trust him, because he knew.", "Ein Hund läuft."]
     theirs = ["The cat sat on a mat.", "He did not trust him because he knew.", "Der Hund läuft!"]
     said = headlight("evaluate", *write(tmp_path, ours, theirs), "--json").json()
+    pytest.importorskip("jsonschema").validate(
+        said, json.loads((ROOT / "schema" / "evaluate.schema.json").read_text()))
     assert said["lines"] == 3
     golden = {"bleu": 37.89710450980445, "chrf": 72.06094510309944, "rouge1": 700 / 9,
               "rouge2": 61.26984126984126, "rougeL": 700 / 9, "exact_match": 100 / 3,

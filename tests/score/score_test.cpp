@@ -7,6 +7,7 @@
 #include "score/evaluation.h"
 #include "score/rouge.h"
 #include "score/words.h"
+#include "text/letter_case.h"
 
 namespace headlight::score {
 namespace {
@@ -18,7 +19,7 @@ TEST(Words, WhiteSpaceIsThatOfPython) {
   EXPECT_THAT(words_of(" \t"), testing::IsEmpty());
 }
 
-TEST(Words, LowerCaseFollowsTheWholeOfUnicode) { EXPECT_EQ(lower_case("ΌΔΟΣ İK ẞ"), "όδος i̇k ß"); }
+TEST(Words, LowerCaseFollowsTheWholeOfUnicode) { EXPECT_EQ(text::lower_case_text("ΌΔΟΣ İK ẞ"), "όδος i̇k ß"); }
 
 TEST(Words, OverlapCountsARunAsOftenAsBothHaveIt) {
   const std::vector<uint32_t> a = {1, 1, 1, 2}, b = {1, 1, 2, 2};
