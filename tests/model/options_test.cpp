@@ -100,6 +100,9 @@ TEST(Cache, ReadingInPiecesIsReadingAtOnce) {
     Cache again = cache;
     select_rows(again, at::tensor({int64_t{1}, int64_t{0}, int64_t{1}}));
     EXPECT_EQ(again.layers[0].key_value.size(0), 3);
+    if (c.kind != Kind::encoder_decoder) continue;
+    select_sources(again, at::tensor({int64_t{1}}));
+    EXPECT_EQ(again.memory.size(0), 1);
   }
 }
 
