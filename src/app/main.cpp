@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <new>
 
+#include "app/check.h"
+#include "app/diff.h"
 #include "app/help.h"
 #include "app/inspect.h"
 #include "app/measure.h"
@@ -76,6 +78,8 @@ int run(int argc, char** argv) {
   app::add_inspect(program, common);
   app::add_trace(program, common);
   app::add_rank(program, common);
+  app::add_diff(program, common);
+  app::add_check(program, common);
   for (CLI::App* verb : program.get_subcommands(nullptr)) app::add_common_options(*verb, common);
   if (argc == 1) {
     fmt::print("{}", program.help());

@@ -170,6 +170,11 @@ at::Tensor labels_for(const DataOptions& o, const model::Transformer& model, Mod
               "input_ids and labels");
 }
 
+int64_t start_token(const ModelInput& input) {
+  if (input.words.empty() || !input.words[0].starts_special) return -1;
+  return input.inputs.tokens[0][0].item<int64_t>();
+}
+
 }  // namespace
 
 void add_data_options(CLI::App& verb, DataOptions& o) {
@@ -207,12 +212,28 @@ ModelData read_data(const DataOptions& o, uint64_t seed) {
   else if (!o.labels.empty())
     throw Error(ErrorKind::usage, "--labels: the data holds labels already; leave it away");
   data.note = input.note;
+  data.start_token = start_token(input);
   data.examples = examples_of(input, data.model.config);
   std::erase_if(data.examples, [](const study::Example& example) {
     return example.labels.eq(model::kUnscored).all().item<bool>();
   });
   if (data.examples.empty())
     refuse("no example has a label that could be scored: texts of one token predict nothing");
+  return data;
+}
+
+ModelData read_examples(const DataOptions& o) {
+  if (o.data.empty()) need_input(o.input);
+  InputOptions from = o.input;
+  ModelData data{model::load(from.model), {}, {}};
+  if (!o.data.empty()) spread(o, data.model.config, from);
+  const ModelInput input = read_model_input(from, data.model);
+  if (input.readout_weight.defined())
+    data.model =
+        model::with_readout(std::move(data.model), input.readout_weight, input.readout_bias);
+  data.note = input.note;
+  data.start_token = start_token(input);
+  data.examples = examples_of(input, data.model.config);
   return data;
 }
 

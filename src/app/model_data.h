@@ -23,6 +23,7 @@ struct ModelData {
   model::Transformer model;              // with the read-out of --inputs in place of its own
   std::vector<study::Example> examples;  // each with at least one scored label
   std::string note;                      // what was done that the user did not ask for
+  int64_t start_token = -1;              // what the tokenizer puts in front of every text
 };
 
 // Labels are those of --inputs, the target of a pair, the class in the second column of a .tsv or
@@ -30,5 +31,9 @@ struct ModelData {
 // seed). Throws Error (usage, bad_input) naming the remedy for data without a loss, and as
 // read_model_input().
 ModelData read_data(const DataOptions& options, uint64_t seed);
+
+// The same as inspect reads it, for what heads do: nothing is masked, and labels are only there
+// where the data holds them.
+ModelData read_examples(const DataOptions& options);
 
 }  // namespace headlight::app

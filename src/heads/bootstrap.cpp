@@ -77,4 +77,36 @@ Interval two_level_bootstrap(const std::vector<std::vector<double>>& differences
   return resample(differences, replicates, seed, true);
 }
 
+std::vector<Interval> sums_bootstrap(
+    const std::vector<std::vector<double>>& items,
+    const std::function<std::vector<double>(const std::vector<double>&)>& value,
+    int64_t replicates, uint64_t seed) {
+  check(items, replicates);
+  const int64_t count = static_cast<int64_t>(items.size());
+  const size_t terms = items[0].size();
+  std::vector<double> sums(terms, 0.0);
+  for (const auto& item : items)
+    for (size_t k = 0; k < terms; ++k) sums[k] += item[k];
+  const std::vector<double> whole = value(sums);
+  std::vector<std::vector<double>> drawn(whole.size());
+  SplitMix64 random(seed);
+  for (int64_t replicate = 0; replicate < replicates; ++replicate) {
+    std::fill(sums.begin(), sums.end(), 0.0);
+    for (int64_t i = 0; i < count; ++i) {
+      const std::vector<double>& item = items[random.index(count)];
+      for (size_t k = 0; k < terms; ++k) sums[k] += item[k];
+    }
+    const std::vector<double> values = value(sums);
+    for (size_t v = 0; v < values.size(); ++v) drawn[v].push_back(values[v]);
+  }
+  std::vector<Interval> intervals;
+  for (size_t v = 0; v < whole.size(); ++v) {
+    std::sort(drawn[v].begin(), drawn[v].end());
+    intervals.push_back({.mean = whole[v],
+                         .low = percentile(drawn[v], 0.025),
+                         .high = percentile(drawn[v], 0.975)});
+  }
+  return intervals;
+}
+
 }  // namespace headlight::heads

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace headlight::heads {
@@ -21,5 +22,13 @@ Interval paired_bootstrap(const std::vector<double>& differences, int64_t replic
 // Both throw headlight::Error (usage) for no data, unequal rows or no replicates.
 Interval two_level_bootstrap(const std::vector<std::vector<double>>& differences,
                              int64_t replicates, uint64_t seed);
+
+// Resamples items of numbers that are made from sums over them, such as a ratio of sums: items[i]
+// are the terms of item i, value(sums over items) gives the numbers, and there is one interval for
+// each. p is left at 1. Throws headlight::Error (usage) for no items or no replicates.
+std::vector<Interval> sums_bootstrap(
+    const std::vector<std::vector<double>>& items,
+    const std::function<std::vector<double>(const std::vector<double>&)>& value,
+    int64_t replicates, uint64_t seed);
 
 }  // namespace headlight::heads

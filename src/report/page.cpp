@@ -12,6 +12,8 @@
 extern "C" {
 extern const char headlight_study_page_start[];
 extern const char headlight_study_page_end[];
+extern const char headlight_diff_page_start[];
+extern const char headlight_diff_page_end[];
 extern const char headlight_rank_page_start[];
 extern const char headlight_rank_page_end[];
 }
@@ -49,6 +51,10 @@ std::string filled(const char* start, const char* end, const nlohmann::ordered_j
 
 std::string study_page(const nlohmann::ordered_json& report) {
   return filled(headlight_study_page_start, headlight_study_page_end, report);
+}
+
+std::string diff_page(const nlohmann::ordered_json& report) {
+  return filled(headlight_diff_page_start, headlight_diff_page_end, report);
 }
 
 std::string rank_page(const nlohmann::ordered_json& report) {

@@ -12,5 +12,6 @@ headlight_\name\()_page_end:
     .endm
 
     page study study_page.html
+    page diff diff_page.html
     page rank rank_page.html
     .section .note.GNU-stack,"",%progbits

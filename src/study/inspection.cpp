@@ -55,6 +55,7 @@ class Examiner {
     const CapturedAttention captured = attention_of(layer, 0, own);
     heads::AnalysisOptions options;
     options.threads = settings_.threads;
+    options.flow = settings_.flow;
     options.many_steps = captured.attention.keys <= settings_.steps_up_to;
     skipped_steps |= !options.many_steps && layer.stack != "cross";
     const bool source = layer.stack == "encoder" || layer.stack == "cross";
