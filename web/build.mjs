@@ -8,8 +8,6 @@ import { deflateSync } from 'node:zlib';
 export const PLACEHOLDER = '__HEADLIGHT_REPORT__';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-export const studyTemplate = () => template('study');
-
 export async function template(page) {
   const options = { bundle: true, minify: true, write: false, logLevel: 'warning',
                     charset: 'utf8' };

@@ -41,11 +41,11 @@ std::pair<std::string, int64_t> role_and_count(const std::string& text) {
   const std::string role = text.substr(0, equals);
   if (!study::is_role(role)) {
     const std::string near = nearest_word(role, study::roles());
-    throw Error(ErrorKind::usage,
-                fmt::format("--min-role: there is no role {}; {}", role,
-                            near.empty() ? fmt::format("roles are {}",
-                                                       fmt::join(study::roles(), ", "))
-                                         : fmt::format("did you mean {}?", near)));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--min-role: there is no role {}; {}", role,
+                    near.empty() ? fmt::format("roles are {}", fmt::join(study::roles(), ", "))
+                                 : fmt::format("did you mean {}?", near)));
   }
   int64_t count = -1;
   if (equals != std::string::npos) {
@@ -95,9 +95,10 @@ study::Limits limits_of(const Options& options) {
 
 std::string values_of(const study::Ruling& ruling) {
   const std::string value = ruling.value ? report::significant(*ruling.value) : "undefined";
-  return fmt::format("{}{} {} {}", value,
-                     ruling.baseline ? fmt::format(" (was {})", report::significant(*ruling.baseline)) : "",
-                     ruling.at_least ? "≥" : "≤", report::significant(ruling.limit));
+  return fmt::format(
+      "{}{} {} {}", value,
+      ruling.baseline ? fmt::format(" (was {})", report::significant(*ruling.baseline)) : "",
+      ruling.at_least ? "≥" : "≤", report::significant(ruling.limit));
 }
 
 std::string places_of(const study::Ruling& ruling) {
@@ -143,9 +144,9 @@ Json json_of(const Options& options, const study::Vitals& vitals,
 std::string junit_of(const Options& options, const std::vector<study::Ruling>& rulings) {
   std::vector<report::JunitCase> cases;
   for (const study::Ruling& ruling : rulings)
-    cases.push_back({ruling.rule, ruling.holds ? ""
-                                               : fmt::format("{}  {}", values_of(ruling),
-                                                             places_of(ruling))});
+    cases.push_back(
+        {ruling.rule,
+         ruling.holds ? "" : fmt::format("{}  {}", values_of(ruling), places_of(ruling))});
   return report::junit_xml("headlight check " + options.data.input.model.string(), cases);
 }
 
@@ -155,7 +156,8 @@ std::optional<double> loss_of(const Options& options, bool needed, uint64_t seed
   try {
     const ModelData data = read_data(options.data, seed);
     if (!data.note.empty()) notes.push_back(data.note);
-    return mean_loss(losses_of(data.model, batches_of(data.model.config, data.examples, kBatchTokens)));
+    return mean_loss(
+        losses_of(data.model, batches_of(data.model.config, data.examples, kBatchTokens)));
   } catch (const Error& error) {
     if (needed || !options.data.labels.empty()) throw;
     if (error.kind() != ErrorKind::usage && error.kind() != ErrorKind::bad_input) throw;
@@ -181,8 +183,7 @@ study::Vitals measure(const Options& options, const study::Limits& limits, const
     };
     vitals = vitals_of(study::inspect(data.model, data.examples, settings, advanced));
   }
-  vitals.loss =
-      loss_of(options, limits.max_loss || limits.max_loss_increase, common.seed, notes);
+  vitals.loss = loss_of(options, limits.max_loss || limits.max_loss_increase, common.seed, notes);
   return vitals;
 }
 
@@ -197,10 +198,11 @@ void check(const Options& options, const Common& common) {
   std::vector<std::string> notes;
   const study::Vitals vitals = measure(options, limits, common, notes);
   if (baseline && baseline->examples != vitals.examples)
-    notes.push_back(fmt::format("The baseline is of {}, this is of {}: other data, so part of the "
-                                "difference is theirs.",
-                                report::counted(baseline->examples, "example"),
-                                report::counted(vitals.examples, "example")));
+    notes.push_back(
+        fmt::format("The baseline is of {}, this is of {}: other data, so part of the "
+                    "difference is theirs.",
+                    report::counted(baseline->examples, "example"),
+                    report::counted(vitals.examples, "example")));
   const std::vector<study::Ruling> rulings =
       study::judge(vitals, limits, baseline ? &*baseline : nullptr);
   const auto broken = std::count_if(rulings.begin(), rulings.end(),
@@ -221,13 +223,13 @@ void check(const Options& options, const Common& common) {
                                     {.title = "where", .right = false}},
                         .rows = {}};
     for (const study::Ruling& ruling : rulings)
-      table.rows.push_back({ruling.holds ? "ok" : "BROKEN", ruling.rule, values_of(ruling),
-                            places_of(ruling)});
-    fmt::print("{}: {}{}\n\n", report::printable(options.data.input.model.string()),
-               report::counted(vitals.examples, "example"),
-               vitals.loss ? fmt::format(", loss {} nats", report::significant(*vitals.loss, 4)) : "");
-    if (!rulings.empty())
-      fmt::print("{}\n", report::render(table, width, report::use_colour()));
+      table.rows.push_back(
+          {ruling.holds ? "ok" : "BROKEN", ruling.rule, values_of(ruling), places_of(ruling)});
+    fmt::print(
+        "{}: {}{}\n\n", report::printable(options.data.input.model.string()),
+        report::counted(vitals.examples, "example"),
+        vitals.loss ? fmt::format(", loss {} nats", report::significant(*vitals.loss, 4)) : "");
+    if (!rulings.empty()) fmt::print("{}\n", report::render(table, width, report::use_colour()));
     for (const std::string& note : notes)
       fmt::print("{}\n", report::wrapped(report::printable(note), width));
   }
@@ -241,7 +243,8 @@ void check(const Options& options, const Common& common) {
 std::string a_limit(const std::string& text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) || value < 0)
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) ||
+      value < 0)
     return fmt::format("{} is not a number from 0 on", text);
   return "";
 }
@@ -280,8 +283,9 @@ void add_check(CLI::App& program, const Common& common) {
   verb->add_option("--baseline", limits.baseline, "What --save, or inspect --json, wrote")
       ->type_name("FILE")
       ->group(before);
-  verb->add_option("--tolerance", limits.tolerance,
-                   "How much worse effective heads, sinks, twins and loss may be, as a share [0.05]")
+  verb->add_option(
+          "--tolerance", limits.tolerance,
+          "How much worse effective heads, sinks, twins and loss may be, as a share [0.05]")
       ->check(a_limit)
       ->type_name("X")
       ->group(before);

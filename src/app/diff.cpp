@@ -48,9 +48,10 @@ void require_same_vocabulary(const Options& options, std::vector<std::string>& n
     try {
       return text::read_tokenizer(options.other);
     } catch (const Error& error) {
-      notes.push_back(fmt::format("The second model reads the ids of the first one's tokenizer; "
-                                  "its own was not read: {}.",
-                                  error.what()));
+      notes.push_back(
+          fmt::format("The second model reads the ids of the first one's tokenizer; "
+                      "its own was not read: {}.",
+                      error.what()));
       return {};
     }
   }();
@@ -94,23 +95,24 @@ Json json_of(const Options& options, const study::Comparison& found,
   for (const auto& [name, value] : kBy)
     if (value == settings.by) by = name;
   const study::ChangeCounts counts = study::count_changes(found);
-  Json json = {{"schema", "headlight.diff/1"},
-               {"a", options.data.input.model.string()},
-               {"b", options.other.string()},
-               {"examples", found.examples},
-               {"rows", found.rows},
-               {"by", by},
-               {"thresholds",
-                {{"moved", settings.moved}, {"apart", settings.apart}, {"silent", settings.silent}}},
-               {"max_shift", options.max_shift ? Json(*options.max_shift) : Json()},
-               {"passed", passed},
-               {"counts",
-                {{"same", counts.same},
-                 {"moved", counts.moved},
-                 {"died", counts.died},
-                 {"appeared", counts.appeared},
-                 {"renumbered", counts.renumbered}}},
-               {"notes", notes}};
+  Json json = {
+      {"schema", "headlight.diff/1"},
+      {"a", options.data.input.model.string()},
+      {"b", options.other.string()},
+      {"examples", found.examples},
+      {"rows", found.rows},
+      {"by", by},
+      {"thresholds",
+       {{"moved", settings.moved}, {"apart", settings.apart}, {"silent", settings.silent}}},
+      {"max_shift", options.max_shift ? Json(*options.max_shift) : Json()},
+      {"passed", passed},
+      {"counts",
+       {{"same", counts.same},
+        {"moved", counts.moved},
+        {"died", counts.died},
+        {"appeared", counts.appeared},
+        {"renumbered", counts.renumbered}}},
+      {"notes", notes}};
   json["layers"] = Json::array();
   for (const study::ComparedLayer& layer : found.layers) {
     Json entry = study::to_json(layer);
@@ -184,19 +186,19 @@ void diff(Options options, const Common& common) {
     fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
   } else {
     const int width = report::terminal_width();
-    fmt::print("{}\n{}\n\n",
-               report::wrapped(report::printable(fmt::format("{} -> {}: {}, {}",
-                                                             options.data.input.model.string(),
-                                                             options.other.string(),
-                                                             report::counted(found.examples, "example"),
-                                                             report::counted(found.rows, "token"))),
-                               width),
-               report::wrapped(fmt::format("same: a distance up to {}; moved: up to {}; beyond, or "
-                                           "silent in one: died, appeared",
-                                           options.settings.moved, options.settings.apart),
-                               width));
-    fmt::print("{}", report::head_changes(found, roles_a, roles_b, kListed, width,
-                                          report::use_colour()));
+    fmt::print(
+        "{}\n{}\n\n",
+        report::wrapped(
+            report::printable(fmt::format(
+                "{} -> {}: {}, {}", options.data.input.model.string(), options.other.string(),
+                report::counted(found.examples, "example"), report::counted(found.rows, "token"))),
+            width),
+        report::wrapped(fmt::format("same: a distance up to {}; moved: up to {}; beyond, or "
+                                    "silent in one: died, appeared",
+                                    options.settings.moved, options.settings.apart),
+                        width));
+    fmt::print("{}",
+               report::head_changes(found, roles_a, roles_b, kListed, width, report::use_colour()));
     if (!notes.empty()) fmt::print("\n");
     for (const std::string& note : notes)
       fmt::print("{}\n", report::wrapped(report::printable(note), width));

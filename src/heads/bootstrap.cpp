@@ -79,8 +79,8 @@ Interval two_level_bootstrap(const std::vector<std::vector<double>>& differences
 
 std::vector<Interval> sums_bootstrap(
     const std::vector<std::vector<double>>& items,
-    const std::function<std::vector<double>(const std::vector<double>&)>& value,
-    int64_t replicates, uint64_t seed) {
+    const std::function<std::vector<double>(const std::vector<double>&)>& value, int64_t replicates,
+    uint64_t seed) {
   check(items, replicates);
   const int64_t count = static_cast<int64_t>(items.size());
   const size_t terms = items[0].size();

@@ -28,7 +28,7 @@ Interval two_level_bootstrap(const std::vector<std::vector<double>>& differences
 // each. p is left at 1. Throws headlight::Error (usage) for no items or no replicates.
 std::vector<Interval> sums_bootstrap(
     const std::vector<std::vector<double>>& items,
-    const std::function<std::vector<double>(const std::vector<double>&)>& value,
-    int64_t replicates, uint64_t seed);
+    const std::function<std::vector<double>(const std::vector<double>&)>& value, int64_t replicates,
+    uint64_t seed);
 
 }  // namespace headlight::heads

@@ -21,8 +21,7 @@ MatrixXd squared_norms(const MatrixXd& x, int64_t heads, int64_t dim) {
 // What HSIC_1 is made of, K and L without their diagonals: tr(KL), 1'K1, 1'L1, 1'KL1.
 double hsic_of(double trace, double whole_k, double whole_l, double product, double n) {
   if (n < 4) return 0;
-  return (trace + whole_k * whole_l / ((n - 1) * (n - 2)) - 2 * product / (n - 2)) /
-         (n * (n - 3));
+  return (trace + whole_k * whole_l / ((n - 1) * (n - 2)) - 2 * product / (n - 2)) / (n * (n - 3));
 }
 
 }  // namespace
@@ -34,8 +33,8 @@ OutputHsic::Side::Side(const Attention& attention)
     MatrixXd slice(dim, output.width);
     for (int64_t r = 0; r < dim; ++r)
       for (int64_t c = 0; c < output.width; ++c)
-        slice(r, c) = output.w_o[h * output.head_stride + r * output.row_stride +
-                                 c * output.column_stride];
+        slice(r, c) =
+            output.w_o[h * output.head_stride + r * output.row_stride + c * output.column_stride];
     if (output.width <= dim) {
       roots.push_back(std::move(slice));
       continue;
@@ -108,10 +107,9 @@ void OutputHsic::finish(TwoModels& sums) const {
     for (int64_t h = 0; h < side.heads; ++h) {
       const VectorXd s = sum_of(side, h);
       const double trace = side.covariance[h].squaredNorm() - side.squares[h];
-      const double product = s.dot(side.covariance[h] * s) - 2 * s.dot(side.weighted.col(h)) +
-                             side.squares[h];
-      result.push_back(
-          std::max(0.0, hsic_of(trace, whole(side, h), whole(side, h), product, n)));
+      const double product =
+          s.dot(side.covariance[h] * s) - 2 * s.dot(side.weighted.col(h)) + side.squares[h];
+      result.push_back(std::max(0.0, hsic_of(trace, whole(side, h), whole(side, h), product, n)));
     }
     return result;
   };
@@ -125,10 +123,9 @@ void OutputHsic::finish(TwoModels& sums) const {
       const auto block = cross_.block(h * a_.dim, g * b_.dim, a_.dim, b_.dim);
       const VectorXd sa = sum_of(a_, h), sb = sum_of(b_, g);
       const double trace = block.squaredNorm() - products_(h, g);
-      const double product = sa.dot(block * sb) -
-                             sa.dot(a_times_norms_.col(g).segment(h * a_.dim, a_.dim)) -
-                             sb.dot(b_times_norms_.col(h).segment(g * b_.dim, b_.dim)) +
-                             products_(h, g);
+      const double product =
+          sa.dot(block * sb) - sa.dot(a_times_norms_.col(g).segment(h * a_.dim, a_.dim)) -
+          sb.dot(b_times_norms_.col(h).segment(g * b_.dim, b_.dim)) + products_(h, g);
       sums.hsic[h][g] = hsic_of(trace, whole(a_, h), whole(b_, g), product, n);
     }
 }

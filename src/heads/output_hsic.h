@@ -40,9 +40,9 @@ class OutputHsic {
 
   Side a_, b_;
   int64_t rows_ = 0;
-  Matrix cross_;                        // sum of x_a x_b^T
+  Matrix cross_;                          // sum of x_a x_b^T
   Matrix a_times_norms_, b_times_norms_;  // sums of x_a k_b^T and x_b k_a^T
-  Matrix products_;                     // sum of k_a k_b^T
+  Matrix products_;                       // sum of k_a k_b^T
 };
 
 }  // namespace headlight::heads

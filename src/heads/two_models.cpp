@@ -47,9 +47,7 @@ class Side {
     static thread_local std::vector<float> scores;
     pattern_.band(head, first, rows, p, scores);
   }
-  Pattern::KeyRange range(int64_t first, int64_t rows) const {
-    return pattern_.range(first, rows);
-  }
+  Pattern::KeyRange range(int64_t first, int64_t rows) const { return pattern_.range(first, rows); }
 
   // out[r][h * value_dim + c] from that band.
   void outputs(const double* band, int64_t first, int64_t rows, double* out) const {
@@ -136,8 +134,8 @@ TwoModels compare(const Attention& a, const Attention& b, int threads) {
   for (int64_t h = 0; h < one.heads; ++h)
     for (int64_t g = 0; g < two.heads; ++g) {
       const int64_t other = one.heads + g;
-      sums.squared_hellinger[h][g] =
-          std::max(0.0, (gram[h * all + h] + gram[other * all + other]) / 2 - gram[other * all + h]);
+      sums.squared_hellinger[h][g] = std::max(
+          0.0, (gram[h * all + h] + gram[other * all + other]) / 2 - gram[other * all + h]);
     }
   outputs.finish(sums);
   sums.bad_a = one.bad;

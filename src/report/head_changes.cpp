@@ -35,11 +35,10 @@ std::string layer_table(const study::Comparison& comparison, int width, bool col
   for (const ComparedLayer& layer : comparison.layers) {
     const study::ChangeCounts counts = study::count_changes({.layers = {layer}});
     const HeadMatch* far = study::farthest(layer);
-    table.rows.push_back({fmt::format("{}.{}", layer.stack, layer.layer),
-                          std::to_string(counts.same), std::to_string(counts.moved),
-                          std::to_string(counts.died), std::to_string(counts.appeared),
-                          far ? number(far->distance) : "–",
-                          far ? head(far->a, layer.heads_a) : "–"});
+    table.rows.push_back(
+        {fmt::format("{}.{}", layer.stack, layer.layer), std::to_string(counts.same),
+         std::to_string(counts.moved), std::to_string(counts.died), std::to_string(counts.appeared),
+         far ? number(far->distance) : "–", far ? head(far->a, layer.heads_a) : "–"});
   }
   return render(table, width, colour);
 }
@@ -54,8 +53,8 @@ std::vector<Entry> changed(const study::Comparison& comparison) {
   std::vector<Entry> entries;
   for (const ComparedLayer& layer : comparison.layers)
     for (const HeadMatch& match : layer.matches) {
-      const bool renumbered = match.a && match.b &&
-                              layer.heads_a[size_t(*match.a)] != layer.heads_b[size_t(*match.b)];
+      const bool renumbered =
+          match.a && match.b && layer.heads_a[size_t(*match.a)] != layer.heads_b[size_t(*match.b)];
       if (match.change != Change::same || renumbered) entries.push_back({&layer, &match});
     }
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& one, const Entry& other) {

@@ -14,11 +14,20 @@ std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : printable(text)) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out + "\"";
@@ -34,10 +43,9 @@ std::string junit_xml(const std::string& suite, const std::vector<JunitCase>& ca
   out += fmt::format("<testsuites {}>\n  <testsuite name={} {}>\n", counts, quoted(suite), counts);
   for (const JunitCase& one : cases) {
     out += fmt::format("    <testcase classname={} name={}", quoted(suite), quoted(one.name));
-    out += one.failure.empty()
-               ? "/>\n"
-               : fmt::format(">\n      <failure message={}/>\n    </testcase>\n",
-                             quoted(one.failure));
+    out += one.failure.empty() ? "/>\n"
+                               : fmt::format(">\n      <failure message={}/>\n    </testcase>\n",
+                                             quoted(one.failure));
   }
   return out + "  </testsuite>\n</testsuites>\n";
 }

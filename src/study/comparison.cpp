@@ -83,10 +83,14 @@ void require_alike(const model::Transformer& a, const model::Transformer& b) {
 
 const char* name_of(Change change) {
   switch (change) {
-    case Change::same: return "same";
-    case Change::moved: return "moved";
-    case Change::died: return "died";
-    case Change::appeared: return "appeared";
+    case Change::same:
+      return "same";
+    case Change::moved:
+      return "moved";
+    case Change::died:
+      return "died";
+    case Change::appeared:
+      return "appeared";
   }
   return "";
 }
@@ -134,8 +138,7 @@ Comparison compare(const model::Transformer& a, const model::Transformer& b,
     if (comparison.rows == 0) comparison.rows = rows;
     comparison.layers.push_back(matched(layer, settings));
   }
-  if (comparison.layers.empty())
-    throw Error(ErrorKind::bad_input, "neither model has a head");
+  if (comparison.layers.empty()) throw Error(ErrorKind::bad_input, "neither model has a head");
   if (settings.by == MatchBy::output && !comparison.outputs)
     throw Error(ErrorKind::bad_input,
                 "outputs cannot be compared: no example has four tokens; give longer ones");
@@ -150,8 +153,8 @@ ChangeCounts count_changes(const Comparison& comparison) {
       counts.moved += match.change == Change::moved;
       counts.died += match.change == Change::died;
       counts.appeared += match.change == Change::appeared;
-      counts.renumbered += match.a && match.b &&
-                           layer.heads_a[size_t(*match.a)] != layer.heads_b[size_t(*match.b)];
+      counts.renumbered +=
+          match.a && match.b && layer.heads_a[size_t(*match.a)] != layer.heads_b[size_t(*match.b)];
     }
   return counts;
 }

@@ -55,7 +55,9 @@ double distance(double pattern, double output, MatchBy by) {
 class Layer {
  public:
   Layer(const LayerSums& sums, const ComparisonSettings& settings)
-      : sums_(sums), settings_(settings), heads_a_(sums.heads_a.size()),
+      : sums_(sums),
+        settings_(settings),
+        heads_a_(sums.heads_a.size()),
         heads_b_(sums.heads_b.size()) {
     for (const heads::TwoModels& example : sums.examples)
       outputs_ |= example.rows >= kRowsForOutputs;
@@ -149,8 +151,7 @@ class Layer {
     }
     for (size_t b = 0; b < heads_b_; ++b)
       if (!taken[b])
-        result_.matches.push_back(
-            {.b = static_cast<int64_t>(b), .change = Change::appeared});
+        result_.matches.push_back({.b = static_cast<int64_t>(b), .change = Change::appeared});
   }
 
   void describe(HeadMatch& match, size_t a, size_t b) const {

@@ -148,8 +148,8 @@ void judge_against(const Vitals& vitals, const Limits& limits, const Vitals& bas
     if (const Ruling effective = against(vitals, baseline, tolerance); !effective.rule.empty())
       rulings.push_back(effective);
     if (const auto before = sink_rate(baseline).value) {
-      rulings.push_back(at_most("baseline.sink_rate", sink_rate(vitals), *before + tolerance,
-                                kWritten));
+      rulings.push_back(
+          at_most("baseline.sink_rate", sink_rate(vitals), *before + tolerance, kWritten));
       rulings.back().baseline = before;
     }
     if (const auto before = redundant(baseline).value) {
@@ -166,8 +166,9 @@ void judge_against(const Vitals& vitals, const Limits& limits, const Vitals& bas
   if (!limits.max_loss_increase) return;
   if (!baseline.loss)
     throw Error(ErrorKind::bad_input,
-                file + ": has no loss; make the baseline with headlight check --save on data that "
-                       "has one");
+                file +
+                    ": has no loss; make the baseline with headlight check --save on data that "
+                    "has one");
   rulings.push_back(at_most("max_loss_increase", {*vitals.loss - *baseline.loss, {}},
                             *limits.max_loss_increase, kEqual));
   rulings.back().baseline = baseline.loss;
@@ -184,7 +185,7 @@ std::string name_of(const Place& place) {
 
 const std::vector<std::string>& roles() {
   static const std::vector<std::string> all = {
-      "induction", "duplicate", "previous", "next",  "self",  "positional",  "sink",
+      "induction", "duplicate", "previous", "next",  "self",      "positional",  "sink",
       "separator", "broad",     "local",    "mixed", "alignment", "undetermined"};
   return all;
 }
@@ -219,8 +220,8 @@ std::vector<Ruling> judge(const Vitals& vitals, const Limits& limits, const Vita
     rulings.push_back(at_most("max_redundant", redundant(vitals),
                               static_cast<double>(*limits.max_redundant), kEqual));
   for (const auto& [role, heads] : limits.min_role)
-    rulings.push_back(at_least("min_role." + role, role_count(vitals, role),
-                               static_cast<double>(heads), kEqual));
+    rulings.push_back(
+        at_least("min_role." + role, role_count(vitals, role), static_cast<double>(heads), kEqual));
   if (limits.max_loss)
     rulings.push_back(at_most("max_loss", {vitals.loss, {}}, *limits.max_loss, kEqual));
   if (baseline) judge_against(vitals, limits, *baseline, rulings);

@@ -15,9 +15,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kKeys[] = {"min_effective_heads", "max_sink_rate", "max_redundant",
-                                 "min_role",            "max_loss",      "baseline",
-                                 "tolerance",           "max_loss_increase"};
+constexpr const char* kKeys[] = {
+    "min_effective_heads", "max_sink_rate",    "max_redundant", "min_role", "max_loss", "baseline",
+    "tolerance",           "max_loss_increase"};
 
 // One key of the file, and what is wrong with it.
 struct Value {
@@ -75,15 +75,14 @@ Limits read_limits(const std::filesystem::path& file) {
       for (const auto& [role, heads] : item.items()) {
         const Value count{file, "min_role." + role, heads};
         if (!is_role(role))
-          throw Error(ErrorKind::bad_input, fmt::format("{}: there is no role {}; roles are {}",
-                                                        file.string(), role,
-                                                        fmt::join(roles(), ", ")));
+          throw Error(ErrorKind::bad_input,
+                      fmt::format("{}: there is no role {}; roles are {}", file.string(), role,
+                                  fmt::join(roles(), ", ")));
         limits.min_role[role] = count.count();
       }
     } else {
-      throw Error(ErrorKind::bad_input,
-                  fmt::format("{}: the key {} is not known; limits are {}", file.string(), key,
-                              fmt::join(kKeys, ", ")));
+      throw Error(ErrorKind::bad_input, fmt::format("{}: the key {} is not known; limits are {}",
+                                                    file.string(), key, fmt::join(kKeys, ", ")));
     }
   }
   return limits;

@@ -43,7 +43,8 @@ std::optional<bool> flag_or_null(const Json& json) {
 // An entry of "layers" that `headlight inspect` wrote; a study's report has the same.
 Vitals::Layer inspected(const Json& json) {
   Vitals::Layer layer;
-  for (const Json& head : json.at("structure")) layer.sink.push_back(flag_or_null(head.at("is_sink")));
+  for (const Json& head : json.at("structure"))
+    layer.sink.push_back(flag_or_null(head.at("is_sink")));
   for (const Json& names : json.at("roles"))
     layer.role.push_back(names.empty() ? "" : names.at(0).get<std::string>());
   layer.heads = json.contains("heads") ? json["heads"].get<std::vector<int64_t>>()
@@ -82,8 +83,7 @@ Vitals vitals_of(const Inspection& inspection) {
     layer.stack = from.stack;
     layer.layer = from.layer;
     const heads::PooledAnalysis& found = from.analysis;
-    layer.heads =
-        from.numbers.empty() ? counted_from_zero(found.structure.size()) : from.numbers;
+    layer.heads = from.numbers.empty() ? counted_from_zero(found.structure.size()) : from.numbers;
     for (size_t h = 0; h < found.structure.size(); ++h) {
       layer.sink.push_back(found.structure[h].is_sink);
       layer.role.push_back(found.roles[h].empty() ? "" : found.roles[h].front());

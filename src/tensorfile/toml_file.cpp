@@ -33,7 +33,8 @@ Json converted(const toml::node& node, const std::filesystem::path& path) {
     json = flag->get();
   } else if (const auto* whole = node.as_integer()) {
     json = whole->get();
-  } else if (const auto* number = node.as_floating_point(); number && std::isfinite(number->get())) {
+  } else if (const auto* number = node.as_floating_point();
+             number && std::isfinite(number->get())) {
     json = number->get();
   } else {
     refuse(path, node.source(), "only finite numbers, words, true and false belong here");

@@ -35,8 +35,7 @@ Plain plain(const Attention& all, int64_t head, const std::vector<int64_t>& rows
     for (int64_t c = 0; c < vo.width; ++c)
       w(r, c) = vo.w_o[head * vo.head_stride + r * vo.row_stride + c];
   MatrixXd p = (q * k.transpose() / std::sqrt(double(qk.head_dim))).array().exp();
-  if (all.visibility.causal)
-    p = p.triangularView<Eigen::Lower>().toDenseMatrix();
+  if (all.visibility.causal) p = p.triangularView<Eigen::Lower>().toDenseMatrix();
   for (int64_t i = 0; i < n; ++i) p.row(i) /= p.row(i).sum();
   return {p, p * v * w};
 }
@@ -51,9 +50,8 @@ MatrixXd centred(const MatrixXd& outputs) {
   MatrixXd c = k;
   for (int64_t i = 0; i < k.rows(); ++i)
     for (int64_t j = 0; j < k.cols(); ++j)
-      c(i, j) = i == j ? 0
-                       : k(i, j) - sums[i] / (n - 2) - sums[j] / (n - 2) +
-                             all / ((n - 1) * (n - 2));
+      c(i, j) =
+          i == j ? 0 : k(i, j) - sums[i] / (n - 2) - sums[j] / (n - 2) + all / ((n - 1) * (n - 2));
   return c;
 }
 
@@ -72,11 +70,10 @@ void expect_plain(const Attention& a, const Attention& b, const std::vector<int6
     EXPECT_NEAR(found.own_hsic_a[h] / hsic(one.outputs, one.outputs), 1, 1e-4);
     for (int64_t g = 0; g < b.heads; ++g) {
       const Plain two = plain(b, g, rows);
-      const double apart =
-          (one.weights.cwiseSqrt() - two.weights.cwiseSqrt()).squaredNorm() / 2;
+      const double apart = (one.weights.cwiseSqrt() - two.weights.cwiseSqrt()).squaredNorm() / 2;
       EXPECT_NEAR(found.squared_hellinger[h][g], apart, 1e-4 * double(rows.size()));
-      const double scale = std::sqrt(hsic(one.outputs, one.outputs) *
-                                     hsic(two.outputs, two.outputs));
+      const double scale =
+          std::sqrt(hsic(one.outputs, one.outputs) * hsic(two.outputs, two.outputs));
       EXPECT_NEAR(found.hsic[h][g] / scale, hsic(one.outputs, two.outputs) / scale, 1e-4);
     }
   }
@@ -186,7 +183,9 @@ TEST(Bootstrap, ARatioOfSumsHasTheIntervalOfItsItems) {
   EXPECT_NEAR(both[0].high, mean.high, 1e-12);
   EXPECT_EQ(both[1].low, 0);
   EXPECT_EQ(both[1].high, 0);
-  EXPECT_THROW(sums_bootstrap({}, [](const auto& sums) { return sums; }, 10, 0), Error);
+  EXPECT_THROW(sums_bootstrap(
+                   {}, [](const auto& sums) { return sums; }, 10, 0),
+               Error);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
-import { fill, template as templateOf } from '../build.mjs';
+import { fill, template } from '../build.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -24,11 +24,11 @@ export function launch() {
 // Writes pages of one kind into a folder of its own; remove() takes it away.
 export async function pages(kind = 'study') {
   const folder = mkdtempSync(join(tmpdir(), 'headlight-page-'));
-  const template = await templateOf(kind);
+  const html = await template(kind);
   return {
     write(name, report) {
       const path = join(folder, `${name}.html`);
-      writeFileSync(path, fill(template, report));
+      writeFileSync(path, fill(html, report));
       return pathToFileURL(path).href;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),

@@ -36,7 +36,7 @@ function opening(report: Report): HTMLElement {
       (report.counts.renumbered ? ` ${counted(report.counts.renumbered, 'head')} ` +
         'are found under another number.' : '')),
     h('p', { class: 'about' }, `Over ${counted(report.examples, 'example')} with ` +
-      `${counted(report.rows, 'token')}, heads of the same layer are matched so that their total ` +
+      `${counted(report.rows, 'token')}, heads of a layer are matched so that their total ` +
       `squared distance is the least there is. The distance is ${measure(report)}, from 0 to 1. ` +
       `Up to ${thresholds.moved} a head is the same, up to ${thresholds.apart} it moved; beyond ` +
       'that one head died and another appeared. A head that falls silent, with an output below ' +
@@ -53,7 +53,7 @@ function story(report: Report, { layer: l, side, head }: Chosen): HTMLElement {
   };
   const lines: string[] = [];
   if (match?.a !== null && match?.b !== null && match) {
-    lines.push(match.a === match.b ? `Matched with the head of the same number: ${match.change}.`
+    lines.push(match.a === match.b ? `Matched with the head of its number: ${match.change}.`
       : `Head ${match.a} of the first model is head ${match.b} of the second: ${match.change}.`);
     lines.push(`Was ${role('a', match.a)}; is ${role('b', match.b)}.`);
   } else {
@@ -128,7 +128,7 @@ function heads(report: Report): HTMLElement {
     const layer = chosen.layer;
     chosen = next;
     redraw();
-    if (layer !== chosen.layer || !picture.hasChildNodes()) drawMatrix();
+    if (layer !== chosen.layer) drawMatrix();
   };
   const stage = h('div', {});
   const redraw = () => {
@@ -140,24 +140,26 @@ function heads(report: Report): HTMLElement {
     }
     told.replaceChildren(story(report, chosen));
   };
+  const layers = report.layers.map((layer) => `${layer.stack} ${layer.layer}`);
+  const toLayer = (name: string) => {
+    const layer = report.layers[layers.indexOf(name)];
+    const side = layer?.heads_a.length ? 'a' : 'b';
+    choose({ layer: layers.indexOf(name), side, head: layer?.[`heads_${side}`][0] ?? 0 });
+  };
   const drawMatrix = () => {
-    const layer = report.layers[chosen.layer];
-    const drawn = layer && matrix(layer);
-    picture.replaceChildren(...(drawn ? [drawn] : []));
+    const drawn = matrix(report.layers[chosen.layer] as ComparedLayer);
+    const current = layers[chosen.layer] ?? '';
+    picture.replaceChildren(
+      ...(layers.length > 1
+        ? [h('div', { class: 'choices' }, choice('Layer', layers, current, toLayer))] : []),
+      ...(drawn ? [drawn] : []));
   };
   redraw();
   drawMatrix();
-  const layers = report.layers.map((layer) => `${layer.stack} ${layer.layer}`);
-  const pick = layers.length > 1 ? choice('Layer', layers, layers[chosen.layer] ?? '', (name) => {
-    const l = layers.indexOf(name);
-    const layer = report.layers[l];
-    const side = layer?.heads_a.length ? 'a' : 'b';
-    choose({ layer: l, side, head: layer?.[`heads_${side}`][0] ?? 0 });
-  }) : null;
   return h('section', {}, h('h2', {}, 'Heads of both, side by side'),
     h('p', { class: 'reading' }, 'The stronger the colour, the farther a head has moved. Letters ' +
       'are roles; † is a head that died, + one that appeared. Choose a head to see its partner.'),
-    stage, told, pick ? h('div', { class: 'choices' }, pick) : null, picture);
+    stage, told, picture);
 }
 
 function page(report: Report): HTMLElement[] {

@@ -45,7 +45,8 @@ function cell(layer: ComparedLayer, own: Chosen, chosen: Chosen,
   return h('button', { type: 'button', title: words, 'aria-label': words,
       'aria-pressed': String(on),
       class: ['chip', gone ? 'gone' : '', partner ? 'partner' : ''].filter(Boolean).join(' '),
-      style: `--shade:${css(rampColour(shade))};--on-shade:var(${shade > 0.4 ? '--paper' : '--ink'})`,
+      style: `--shade:${css(rampColour(shade))};` +
+        `--on-shade:var(${shade > 0.4 ? '--paper' : '--ink'})`,
       onclick: () => choose(own) },
     h('span', {}, String(own.head)),
     h('b', {}, match?.change === 'died' ? '†' : match?.change === 'appeared' ? '+'
