@@ -34,12 +34,28 @@ struct Options {
   std::string command;
 };
 
+[[noreturn]] void stop(const study::RankingState& state, uint64_t print, fs::path file,
+                       const std::string& command) {
+  if (file.empty()) file = fmt::format("headlight-rank-{:016x}.json", print);
+  try {
+    save(state, print, file);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::interrupted,
+                fmt::format("stopped, and what was done could not be kept: {}; --resume FILE "
+                            "names another place",
+                            error.what()));
+  }
+  throw Error(ErrorKind::interrupted,
+              fmt::format("stopped; what is done is kept. Go on with: {} --resume {}", command,
+                          shell_word(file.string())));
+}
+
 // Ranks with progress in front of a person. What is found goes to the --resume file now and then,
 // and after Ctrl-C, which throws Error (interrupted).
 study::Ranking ranked(const Options& options, const ModelData& data, const Common& common) {
   using Clock = std::chrono::steady_clock;
   const uint64_t print = study::fingerprint(data.model, data.examples);
-  fs::path file = options.resume;
+  const fs::path& file = options.resume;
   study::RankingState state;
   if (!file.empty()) {
     state = study::load_ranking_state(file, print);
@@ -50,13 +66,7 @@ study::Ranking ranked(const Options& options, const ModelData& data, const Commo
   auto saved = Clock::now();
   const auto advanced = [&](double done, double all) {
     progress.update({.done = done, .total = all, .unit = "losses"});
-    if (interrupted()) {
-      if (file.empty()) file = fmt::format("headlight-rank-{:016x}.json", print);
-      save(state, print, file);
-      throw Error(ErrorKind::interrupted,
-                  fmt::format("stopped; what is done is kept. Go on with: {} --resume {}",
-                              options.command, shell_word(file.string())));
-    }
+    if (interrupted()) stop(state, print, file, options.command);
     if (file.empty() ||
         std::chrono::duration<double>(Clock::now() - saved).count() < kSecondsBetweenSaves)
       return;

@@ -17,8 +17,8 @@ using study::HeadLayer;
 using study::Importance;
 using study::Ranking;
 
-constexpr size_t kListed = 6;   // heads at either end
-constexpr size_t kPoints = 10;  // of a curve
+constexpr size_t kListed = 6;  // heads at either end
+constexpr size_t kPoints = 8;  // of a curve
 
 std::string signed_number(double value, int digits) {
   const std::string text = significant(value, digits);
@@ -66,7 +66,7 @@ std::string grid(const Ranking& ranking, int width, bool colour) {
       const auto at = static_cast<size_t>(layer.first + h);
       if (h > 0 && h % in_line == 0) line += "\n" + std::string(kLabel, ' ');
       line += std::string(static_cast<size_t>(cell - display_width(cells[at])), ' ') +
-              painted(cells[at], costs[at] / largest, colour);
+              painted(cells[at], largest > 0 ? costs[at] / largest : 0, colour);
     }
     out += line + "\n";
   }
@@ -108,14 +108,13 @@ std::string ends(const Ranking& ranking, int width, bool colour) {
   return render(table, width, colour);
 }
 
-std::string curve(const heads::RemovalCurve& curve, const std::string& way, int width,
-                  bool colour) {
-  Table table{.columns = {{.title = way, .right = false}}, .rows = {{"loss"}}};
+std::string curve(const heads::RemovalCurve& curve, int width, bool colour) {
+  Table table{.columns = {{.title = "gone", .right = false}}, .rows = {{"loss"}}};
   const size_t last = curve.losses.size() - 1, points = std::min(last + 1, kPoints);
   for (size_t i = 0; i < points; ++i) {
     const size_t k = points == 1 ? 0 : (i * last + (points - 1) / 2) / (points - 1);
     table.columns.push_back({.title = fmt::to_string(k)});
-    table.rows[0].push_back(significant(curve.losses[k], 3));
+    table.rows[0].push_back(significant(curve.losses[k], 4));
   }
   return render(table, width, colour);
 }
@@ -130,12 +129,11 @@ std::string agreement(const Importance& found) {
       text(found.spearman_gate_zero), text(found.spearman_gate_mean));
 }
 
-std::string free_heads(const heads::RemovalCurve& curve, double tolerance, const char* unit,
-                       const char* way) {
+std::string free_heads(const heads::RemovalCurve& curve, double tolerance, const char* unit) {
   const int64_t most = heads::free_heads(curve.losses, tolerance);
-  const auto all = static_cast<int64_t>(curve.order.size());
-  return fmt::format("{} of {} can go {} for at most {} nats.", most, counted(all, unit), way,
-                     significant(tolerance));
+  return fmt::format("{} of {} can go for {} nats.", most,
+                     counted(static_cast<int64_t>(curve.order.size()), unit),
+                     significant(tolerance, 2));
 }
 
 }  // namespace
@@ -152,17 +150,19 @@ std::string ranking_text(const Ranking& ranking, double tolerance, int width, bo
          "\n\n";
   const auto add = [&](const std::string& sentence) { out += wrapped(sentence, width) + "\n"; };
   add(agreement(found));
-  if (found.greedy) {
-    out += "\n" + curve(*found.greedy, "heads gone, greedily", width, colour);
-    add(free_heads(*found.greedy, tolerance, "head", "greedily"));
-  }
-  out += "\n" + curve(*found.gate, "heads gone, by gate", width, colour);
-  add(free_heads(*found.gate, tolerance, "head", "by gate"));
-  if (!ranking.groups.empty()) {
-    out += "\n" + curve(*ranking.of_groups.gate, "groups gone, by gate", width, colour);
-    add(free_heads(*ranking.of_groups.gate, tolerance, "group", "by gate") +
-        " Heads that share keys and values can only be pruned together.");
-  }
+  const auto add_curve = [&](const std::string& title, const heads::RemovalCurve& losses,
+                             const char* unit) {
+    out += "\n" + wrapped(title + " " + free_heads(losses, tolerance, unit), width) + "\n" +
+           curve(losses, width, colour);
+  };
+  if (found.greedy)
+    add_curve("Heads go greedily, the cheapest of those left next:", *found.greedy, "head");
+  add_curve("Heads go by gate, without looking again:", *found.gate, "head");
+  if (ranking.groups.empty()) return out;
+  if (ranking.of_groups.greedy)
+    add_curve("Groups of heads that share keys go greedily:", *ranking.of_groups.greedy, "group");
+  add_curve("Groups of heads that share keys go by gate:", *ranking.of_groups.gate, "group");
+  add("Such heads can only be pruned together.");
   return out;
 }
 

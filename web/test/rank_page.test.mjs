@@ -96,7 +96,7 @@ describe('a ranking', { skip }, () => {
 
   test('says first how many heads can go', on('one', {}, async (page) => {
     const free = Math.max(SAMPLES.one.gate_free, SAMPLES.one.greedy_free);
-    assert.equal(await page.locator('h1').innerText(), `${free} of 72 heads can go for 0.0100 nats`);
+    assert.equal(await page.locator('h1').innerText(), `${free} of 72 heads can go for 0.01 nats of loss`);
   }));
 
   test('has a cell for every head and a grid for every stack', on('several', {}, async (page) => {
@@ -156,9 +156,9 @@ describe('the titles of a ranking', () => {
     assert.match(parts.agreementTitle(-0.1), /poor guess .* −0.10/);
     assert.equal(parts.agreementTitle(null), 'Gate gradients beside real removals');
     assert.equal(parts.curveTitle(0.01, { one: 'head', free: 0, of: 8 }),
-                 'No head can go for 0.0100 nats');
+                 'No head can go for 0.01 nats of loss');
     assert.equal(parts.curveTitle(0.01, { one: 'group', free: 3, of: 8 }),
-                 '3 of 8 groups can go for 0.0100 nats');
+                 '3 of 8 groups can go for 0.01 nats of loss');
   });
 });
 

@@ -17,8 +17,9 @@ interface Point {
 interface Unit { one: string; free: number; of: number }
 
 export function curveTitle(tolerance: number, { one, free, of }: Unit): string {
-  if (free === 0) return `No ${one} can go for ${short(tolerance)} nats`;
-  return `${free} of ${counted(of, one)} can go for ${short(tolerance)} nats`;
+  const price = `${Number(tolerance.toPrecision(3))} nats of loss`;
+  return free === 0 ? `No ${one} can go for ${price}`
+    : `${free} of ${counted(of, one)} can go for ${price}`;
 }
 
 export function freest(found: Importance, one: string): Unit {
@@ -68,7 +69,7 @@ function draw(width: number, points: Point[], ways: string[], allowed: number,
   const pixel = (loss: number) =>
     margin.marginTop + inner * (1 - (loss - domain[0]) / (domain[1] - domain[0]));
   const most = Math.max(...points.map((point) => point.gone));
-  // Where the lines are farthest apart, near their middle: both end at the same loss.
+  // Both end at the same loss.
   const ends = ways.map((way) => points.filter((point) => point.way === way).at(-1) as Point);
   const places = spread(ends.map((end) => pixel(end.loss)), FONT + 5, margin.marginTop,
                         height - margin.marginBottom);

@@ -48,14 +48,15 @@ function draw(width: number, heads: Head[], most: number): SVGSVGElement {
   const height = Math.max(22, Math.min(44, cell));
   const thousandths = (head: Head) => {
     const value = finite(head.zero);
-    return value === null ? '' : signs((1000 * value).toFixed(most < 0.05 ? 1 : 0));
+    const text = value === null ? '' : (1000 * value).toFixed(most < 0.05 ? 1 : 0);
+    return Number(text) === 0 ? text.replace('-', '') : signs(text);
   };
   const onDark = (head: Head) => (mode() === 'light') === (strength(head, most) > 0.5);
   const written = cell >= 34;
   return plot(Math.min(width, marginLeft + cell * columns), {
     height: height * layers.length + 30, marginLeft, marginTop: 28, marginBottom: 2, marginRight: 0,
     x: { domain: [...Array(columns).keys()], axis: 'top', label: null, tickSize: 0, padding: 0.04,
-         ticks: cell < 18 ? [...Array(columns).keys()].filter((h) => h % 4 === 0) : undefined },
+         ticks: cell < 22 ? [...Array(columns).keys()].filter((h) => h % 4 === 0) : undefined },
     y: { domain: layers, label: null, tickSize: 0, padding: 0.06,
          tickFormat: (layer: number) => `layer ${layer}` },
     marks: [

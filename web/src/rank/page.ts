@@ -1,6 +1,7 @@
 // The report of `headlight rank`: what can go, what every head is worth, how well gates guess it.
 
 import { command } from '../shared/command';
+import { day } from '../shared/day';
 import { h } from '../shared/dom';
 import { counted, short } from '../shared/number';
 import { saveText } from '../shared/save';
@@ -14,8 +15,9 @@ import { grids } from './grid';
 import { readReport, type Report } from './report';
 
 function opening(report: Report): HTMLElement {
+  const most = report.groups ? freest(report.groups, 'group') : freest(report, 'head');
   return h('section', { class: 'opening' },
-    h('h1', {}, curveTitle(report.tolerance_nats, freest(report, 'head'))),
+    h('h1', {}, curveTitle(report.tolerance_nats, most)),
     h('p', { class: 'lead' }, `${report.model}: loss ${short(report.loss)} nats per label over ` +
       `${counted(report.scored_labels, 'scored label')} of ` +
       `${counted(report.examples, 'example')}.`));
@@ -25,7 +27,7 @@ function page(report: Report): HTMLElement[] {
   return [
     h('header', {},
       h('span', { class: 'brand' }, 'headlight', h('small', {}, ' rank')),
-      h('span', { class: 'made' }, [report.made.date, report.made.machine].filter(Boolean)
+      h('span', { class: 'made' }, [day(report.made.date), report.made.machine].filter(Boolean)
         .join(' · ')), themeButton()),
     h('main', {}, opening(report),
       h('section', { id: 'heads' }, h('h2', {}, 'What each head is worth'), ...grids(report)),

@@ -1,6 +1,7 @@
 // The report of `headlight study`: the answer first, then its evidence, then how to repeat it.
 
 import * as address from '../shared/address';
+import { day } from '../shared/day';
 import { h } from '../shared/dom';
 import { apply } from '../shared/theme';
 import { themeButton } from '../shared/theme_button';
@@ -16,12 +17,6 @@ function header(report: Report): HTMLElement {
   return h('header', {},
     h('span', { class: 'brand' }, 'headlight', h('small', {}, ' study')),
     h('span', { class: 'made' }, [day(date), machine].filter(Boolean).join(' · ')), themeButton());
-}
-
-function day(date: string | number | null | undefined): string {
-  const time = new Date(String(date ?? ''));
-  return Number.isNaN(time.getTime()) ? '' : time.toLocaleDateString('en-GB',
-    { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
 }
 
 // Links within the page keep what is chosen in the address.
