@@ -9,6 +9,7 @@
 #include "app/help.h"
 #include "app/inspect.h"
 #include "app/measure.h"
+#include "app/prune.h"
 #include "app/rank.h"
 #include "app/reproduce.h"
 #include "app/study.h"
@@ -76,6 +77,7 @@ int run(int argc, char** argv) {
   app::add_inspect(program, common);
   app::add_trace(program, common);
   app::add_rank(program, common);
+  app::add_prune(program, common);
   for (CLI::App* verb : program.get_subcommands(nullptr)) app::add_common_options(*verb, common);
   if (argc == 1) {
     fmt::print("{}", program.help());
