@@ -33,9 +33,9 @@ test-neon: ## The attention tests as aarch64 code under emulation (500 MB of pac
 
 bench: build ## Speed beside PyTorch, ONNX Runtime and OpenVINO, as ratios in one run
 	@scripts/setup.sh bench
-	@cmake --build --preset release --target headlight_shared bench_attention training_step
+	@cmake --build --preset release --target headlight_shared headlight
 	@build/bench-venv/bin/python bench/attention.py
-	@$(BUILD)/training_step
+	@$(BUILD)/headlight bench training-step
 
 format: ## Rewrite the sources in the project's format
 	@scripts/setup.sh lint

@@ -206,7 +206,7 @@ def main():
     options = arguments()
     importlib.import_module("peers.headlight").LIBRARY = str(options.build / "libheadlight_attention.so")
     described = json.loads(subprocess.run(
-        [options.build / "bench_attention", "--describe", "--threads", ",".join(options.threads)],
+        [options.build / "headlight", "bench", "attention", "--describe"],
         check=True, capture_output=True, text=True).stdout)
     shapes = described.pop("shapes")
     unknown = set(options.shapes or []) - set(shapes)
@@ -216,6 +216,7 @@ def main():
     if not modules or modules[0].NAME != "headlight":
         sys.exit(1)
     names = [module.NAME for module in modules[1:]]
+    described["peaks"] = [peak for peak in described["peaks"] if str(peak["threads"]) in options.threads]
     peaks = {peak["threads"]: peak for peak in described["peaks"]}
     if not options.json:
         print(f"{described['machine']}, {described['isa']}")

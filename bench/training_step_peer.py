@@ -1,4 +1,4 @@
-"""The models of bench/training_step in PyTorch, as a user who knows it would write them.
+"""The models of `headlight bench training-step` in PyTorch, as a user who knows it would write them.
 
 Reads one request a line, {"heads", "threads", "implementation", "steps", "model"}, and answers with
 the mean milliseconds of a training step, or with {"error"}.

@@ -16,6 +16,7 @@ goal="${1:-build}"
 
 build_packages=(g++ make cmake ninja-build python3 python3-venv nodejs npm libcli11-dev
   nlohmann-json3-dev libfmt-dev libeigen3-dev libzip-dev zlib1g-dev libsentencepiece-dev
+  libpng-dev libjpeg62-turbo-dev
   libicu-dev libonig-dev libtomlplusplus-dev)
 test_packages=(libgtest-dev libgmock-dev pkg-config chromium git procps)
 lint_packages=(clang-format clang-tidy)

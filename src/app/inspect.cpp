@@ -11,9 +11,11 @@
 #include "model/run.h"
 #include "report/head_grid.h"
 #include "report/number.h"
+#include "report/page.h"
 #include "report/progress.h"
 #include "report/terminal.h"
 #include "study/inspection.h"
+#include "tensorfile/atomic_file.h"
 
 namespace headlight::app {
 namespace {
@@ -23,7 +25,10 @@ using Json = nlohmann::ordered_json;
 struct Options {
   InputOptions input;
   study::InspectSettings settings;
+  std::filesystem::path html, svg;
 };
+
+constexpr int64_t kMapCells = 96;  // a side of the pictures on the page
 
 std::vector<std::string> notes(const ModelInput& input, const study::Inspection& found,
                                const study::InspectSettings& settings) {
@@ -44,7 +49,7 @@ std::vector<std::string> notes(const ModelInput& input, const study::Inspection&
 }
 
 Json json_of(const Options& options, const study::Inspection& found,
-             const std::vector<std::string>& remarks, const ModelInput& input) {
+             const std::vector<std::string>& remarks, const ModelInput& input, bool maps) {
   Json json = {{"schema", "headlight.inspect/1"},
                {"model", options.input.model.string()},
                {"examples", found.examples}};
@@ -55,8 +60,10 @@ Json json_of(const Options& options, const study::Inspection& found,
   json["sentences"] = report::telling_sentences(found);
   json["notes"] = remarks;
   json["layers"] = Json::array();
-  for (const study::InspectedLayer& layer : found.layers)
+  for (const study::InspectedLayer& layer : found.layers) {
     json["layers"].push_back(study::to_json(layer));
+    if (maps) json["layers"].back()["map"] = layer.map;
+  }
   return json;
 }
 
@@ -66,6 +73,7 @@ void inspect(Options options, const Common& common) {
   at::set_num_threads(thread_count(common));
   options.settings.threads = thread_count(common);
   options.settings.seed = common.seed;
+  if (!options.html.empty()) options.settings.map_cells = kMapCells;
   const model::Transformer model = load_model(options.input);
   const ModelInput input = read_model_input(options.input, model);
   if (!input.words.empty() && input.words[0].starts_special)
@@ -77,9 +85,14 @@ void inspect(Options options, const Common& common) {
       });
   progress.finish();
   const std::vector<std::string> remarks = notes(input, found, options.settings);
+  if (!options.html.empty())
+    tensorfile::write_file_atomically(
+        options.html, report::inspect_page(json_of(options, found, remarks, input, true)));
+  if (!options.svg.empty())
+    tensorfile::write_file_atomically(options.svg, report::head_grid_svg(found));
   if (common.json) {
     // Tokens of byte-level vocabularies may hold halves of characters.
-    fmt::print("{}\n", json_of(options, found, remarks, input)
+    fmt::print("{}\n", json_of(options, found, remarks, input, false)
                            .dump(-1, ' ', false, Json::error_handler_t::replace));
     return;
   }
@@ -91,6 +104,8 @@ void inspect(Options options, const Common& common) {
     fmt::print("{}\n", report::wrapped(sentence, width));
   fmt::print("\n");
   for (const std::string& remark : remarks) fmt::print("{}\n", report::wrapped(remark, width));
+  if (!options.html.empty()) fmt::print("\nPage: {}\n", report::printable(options.html.string()));
+  if (!options.svg.empty()) fmt::print("\nPicture: {}\n", report::printable(options.svg.string()));
 }
 
 }  // namespace
@@ -114,9 +129,13 @@ void add_inspect(CLI::App& program, const Common& common) {
       ->capture_default_str()
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->type_name("N");
+  verb->add_option("--html", options->html,
+                   "Also a page to read it on, with attention maps: one offline file")
+      ->type_name("FILE");
+  verb->add_option("--svg", options->svg, "Also the grid of roles as a picture")->type_name("FILE");
   verb->footer(
       "Example:\n"
-      "  headlight inspect model/ \\\n"
+      "  headlight inspect model/ --html heads.html \\\n"
       "    --text \"He didn't trust him because he knew the secret\"");
   verb->callback([options, &common] { inspect(*options, common); });
 }

@@ -6,17 +6,22 @@
 #include <cstdio>
 #include <new>
 
+#include "app/bench.h"
 #include "app/check.h"
 #include "app/diff.h"
+#include "app/evaluate.h"
 #include "app/help.h"
 #include "app/inspect.h"
 #include "app/measure.h"
+#include "app/rank.h"
 #include "app/reproduce.h"
 #include "app/study.h"
 #include "app/tokenize.h"
 #include "app/trace.h"
+#include "app/train.h"
 #include "app/verb_options.h"
 #include "app/version.h"
+#include "app/writing.h"
 #include "headlight/error.h"
 #include "model/memory.h"
 #include "report/terminal.h"
@@ -72,12 +77,17 @@ int run(int argc, char** argv) {
   program.formatter(std::make_shared<app::HelpText>());
   app::add_study(program, common);
   app::add_reproduce(program, common);
-  app::add_measure(program, common);
-  app::add_tokenize(program, common);
   app::add_inspect(program, common);
   app::add_trace(program, common);
+  app::add_rank(program, common);
   app::add_diff(program, common);
   app::add_check(program, common);
+  app::add_train(program, common);
+  app::add_writing(program, common);
+  app::add_evaluate(program, common);
+  app::add_measure(program, common);
+  app::add_tokenize(program, common);
+  app::add_bench(program, common);
   for (CLI::App* verb : program.get_subcommands(nullptr)) app::add_common_options(*verb, common);
   if (argc == 1) {
     fmt::print("{}", program.help());

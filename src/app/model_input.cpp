@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "app/image_input.h"
 #include "app/input_arrays.h"
 #include "app/token_rows.h"
 #include "headlight/error.h"
@@ -177,6 +178,7 @@ void add_input_options(CLI::App& verb, InputOptions& o) {
           ->expected(1, 2)
           ->type_name("FILE"),
       verb.add_option("--tokens", o.tokens, "Token ids, as in 101,2002,102")->type_name("IDS"),
+      verb.add_option("--image", o.image, "A PNG or JPEG, for models of images")->type_name("FILE"),
       verb.add_option("--inputs", o.inputs,
                       "An .npz with input_ids, attention_mask, labels, pixel_values and their like")
           ->type_name("FILE")};
@@ -189,10 +191,10 @@ void add_input_options(CLI::App& verb, InputOptions& o) {
 
 void need_input(const InputOptions& o) {
   if (!o.text && o.file.empty() && o.lines.empty() && o.pairs.empty() && !o.tokens &&
-      o.inputs.empty())
+      o.image.empty() && o.inputs.empty())
     throw Error(ErrorKind::usage,
-                "nothing to read: give one of --text, --file, --lines, --pairs, --tokens and "
-                "--inputs");
+                "nothing to read: give one of --text, --file, --lines, --pairs, --tokens, "
+                "--image and --inputs");
   if (o.text && o.text->empty()) throw Error(ErrorKind::usage, "the text of --text is empty");
 }
 
@@ -204,10 +206,18 @@ model::Transformer load_model(const InputOptions& o) {
 ModelInput read_model_input(const InputOptions& o, const model::Transformer& model) {
   const model::Config& c = model.config;
   if (!o.inputs.empty()) return read_input_arrays(o.inputs, model);
-  if (c.patch > 0)
+  if (c.patch > 0 && o.image.empty())
     throw Error(ErrorKind::usage,
-                fmt::format("{} reads images: give --inputs with pixel_values [batch, {}, {}, {}]",
+                fmt::format("{} reads images: give --image with a PNG or JPEG, or --inputs with "
+                            "pixel_values [batch, {}, {}, {}]",
                             o.model.string(), c.channels, c.image_height, c.image_width));
+  if (!o.image.empty()) {
+    if (c.patch == 0)
+      throw Error(ErrorKind::usage, fmt::format("{} reads text, no images", o.model.string()));
+    ModelInput result;
+    result.inputs.pixels = read_image_input(o.image, o.model, c);
+    return result;
+  }
   if (!o.pairs.empty()) return parallel(o, model);
   const bool two = c.kind == model::Kind::encoder_decoder;
   if (o.tokens) {
@@ -245,9 +255,14 @@ std::vector<study::Example> examples_of(const ModelInput& input, const model::Co
         example.labels = example.labels.narrow(1, 0, example.inputs.tokens.size(1));
     }
     const auto at = static_cast<size_t>(row);
-    if (at < input.words.size()) example.separators = input.words[at].separators;
-    if (at < input.target_words.size())
+    if (at < input.words.size()) {
+      example.separators = input.words[at].separators;
+      example.words = input.words[at].tokens;
+    }
+    if (at < input.target_words.size()) {
       example.target_separators = input.target_words[at].separators;
+      example.target_words = input.target_words[at].tokens;
+    }
   }
   return examples;
 }

@@ -1,4 +1,4 @@
-// What a verb's model reads: --text, --file, --lines, --pairs, --tokens or --inputs.
+// What a verb's model reads: --text, --file, --lines, --pairs, --tokens, --image or --inputs.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,7 +16,7 @@ namespace headlight::app {
 struct InputOptions {
   std::filesystem::path model;
   std::optional<std::string> text, tokens;
-  std::filesystem::path file, lines, inputs;
+  std::filesystem::path file, lines, image, inputs;
   std::vector<std::string> pairs;
   std::vector<Line> texts;  // one example each, for verbs that read files of their own
 };

@@ -8,6 +8,17 @@
 #include "headlight/error.h"
 
 namespace headlight::heads {
+namespace {
+
+LossesWithout one_by_one(const LossWithout& loss) {
+  return [&loss](const std::vector<std::vector<bool>>& sets) {
+    std::vector<double> losses;
+    for (const std::vector<bool>& removed : sets) losses.push_back(loss(removed));
+    return losses;
+  };
+}
+
+}  // namespace
 
 GateScores gate_scores(const std::vector<std::vector<double>>& gradients) {
   if (gradients.empty()) throw Error(ErrorKind::usage, "gate scores need at least one example");
@@ -35,41 +46,49 @@ GateScores gate_scores(const std::vector<std::vector<double>>& gradients) {
   return scores;
 }
 
-RemovalCurve greedy_removal(int64_t heads, const LossWithout& loss) {
+RemovalCurve greedy_removal(int64_t heads, const LossesWithout& losses) {
   std::vector<bool> removed(heads, false);
-  RemovalCurve curve{{}, {loss(removed)}};
+  RemovalCurve curve{{}, losses({removed})};
   for (int64_t step = 0; step < heads; ++step) {
-    int64_t best = -1;
-    double smallest = 0;
+    std::vector<int64_t> left;
+    std::vector<std::vector<bool>> sets;
     for (int64_t h = 0; h < heads; ++h) {
       if (removed[h]) continue;
-      removed[h] = true;
-      const double left = loss(removed);
-      removed[h] = false;
-      if (best >= 0 && !(left < smallest)) continue;
-      best = h;
-      smallest = left;
+      left.push_back(h);
+      sets.push_back(removed);
+      sets.back()[h] = true;
     }
-    removed[best] = true;
-    curve.order.push_back(best);
-    curve.losses.push_back(smallest);
+    const std::vector<double> found = losses(sets);
+    const auto best = std::min_element(found.begin(), found.end());  // the first of equals
+    const int64_t head = left[static_cast<size_t>(best - found.begin())];
+    removed[head] = true;
+    curve.order.push_back(head);
+    curve.losses.push_back(*best);
   }
   return curve;
 }
 
-RemovalCurve removal_by_score(const std::vector<double>& score, const LossWithout& loss) {
+RemovalCurve removal_by_score(const std::vector<double>& score, const LossesWithout& losses) {
   RemovalCurve curve;
   curve.order.resize(score.size());
   std::iota(curve.order.begin(), curve.order.end(), 0);
   std::stable_sort(curve.order.begin(), curve.order.end(),
                    [&](int64_t a, int64_t b) { return score[a] < score[b]; });
-  std::vector<bool> removed(score.size(), false);
-  curve.losses.push_back(loss(removed));
+  std::vector<std::vector<bool>> sets{std::vector<bool>(score.size(), false)};
   for (int64_t h : curve.order) {
-    removed[h] = true;
-    curve.losses.push_back(loss(removed));
+    sets.push_back(sets.back());
+    sets.back()[h] = true;
   }
+  curve.losses = losses(sets);
   return curve;
+}
+
+RemovalCurve greedy_removal(int64_t heads, const LossWithout& loss) {
+  return greedy_removal(heads, one_by_one(loss));
+}
+
+RemovalCurve removal_by_score(const std::vector<double>& score, const LossWithout& loss) {
+  return removal_by_score(score, one_by_one(loss));
 }
 
 int64_t free_heads(const std::vector<double>& losses, double tolerance) {

@@ -24,10 +24,15 @@ struct RemovalCurve {
 };
 // The loss with some heads removed (true).
 using LossWithout = std::function<double(const std::vector<bool>& removed)>;
+// The same for several sets of heads, for those who can find their losses together.
+using LossesWithout =
+    std::function<std::vector<double>(const std::vector<std::vector<bool>>& removed)>;
 
 // Removes, each time, the head whose removal leaves the smallest loss; ties: the lowest head.
+RemovalCurve greedy_removal(int64_t heads, const LossesWithout&);
 RemovalCurve greedy_removal(int64_t heads, const LossWithout&);
 // Removes by ascending score, without looking again.
+RemovalCurve removal_by_score(const std::vector<double>& score, const LossesWithout&);
 RemovalCurve removal_by_score(const std::vector<double>& score, const LossWithout&);
 
 // The largest k with losses[k] <= losses[0] + tolerance.

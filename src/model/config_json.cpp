@@ -7,6 +7,7 @@
 
 #include "headlight/error.h"
 #include "model/config.h"
+#include "model/pruned_record.h"
 
 namespace headlight::model {
 namespace {
@@ -294,7 +295,7 @@ Config config_from_json(const nlohmann::json& json, const std::string& where) {
     Writer writer{all};
     each_extra(config, writer);
     for (const auto& [key, value] : json.items())
-      if (!all.contains(key))
+      if (!all.contains(key) && key != kPrunedRecord)
         throw Error(ErrorKind::bad_input, fmt::format("{}: unknown field \"{}\"", where, key));
   }
   try {

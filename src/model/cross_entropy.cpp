@@ -33,7 +33,7 @@ int64_t count_scored(const at::Tensor& labels, int64_t classes) {
 class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits_in,
-                            const at::Tensor& labels, bool consume) {
+                            const at::Tensor& labels, bool consume, double smoothing) {
     const at::Tensor logits = logits_in.contiguous();
     const int64_t rows = logits.size(0), classes = logits.size(1);
     const int64_t scored = count_scored(labels, classes);
@@ -45,6 +45,7 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
         kernels<scalar_t>().cross_entropy(logits.const_data_ptr<scalar_t>() + begin * classes,
                                           labels.const_data_ptr<int64_t>() + begin, end - begin,
                                           classes, static_cast<scalar_t>(scale),
+                                          static_cast<scalar_t>(smoothing),
                                           grad.data_ptr<scalar_t>() + begin * classes,
                                           nats.data_ptr<double>() + begin, nullptr);
       });
@@ -60,15 +61,17 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
                                                  const torch::autograd::variable_list& grads) {
     const at::Tensor grad = context->saved_data["grad"].toTensor();
     const double upstream = grads[0].item<double>();
-    return {upstream == 1 ? grad : grad * upstream, at::Tensor(), at::Tensor()};
+    return {upstream == 1 ? grad : grad * upstream, at::Tensor(), at::Tensor(),
+            at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, bool consume) {
-  if (!logits.is_cpu()) return plain::cross_entropy(logits, labels);
-  return CrossEntropy::apply(logits, labels.contiguous(), consume);
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, bool consume,
+                         double smoothing) {
+  if (!logits.is_cpu()) return plain::cross_entropy(logits, labels, smoothing);
+  return CrossEntropy::apply(logits, labels.contiguous(), consume, smoothing);
 }
 
 Scores scores(const at::Tensor& logits_in, const at::Tensor& labels_in) {
@@ -80,7 +83,7 @@ Scores scores(const at::Tensor& logits_in, const at::Tensor& labels_in) {
     at::parallel_for(0, rows, kRows, [&](int64_t begin, int64_t end) {
       kernels<scalar_t>().cross_entropy(
           logits.const_data_ptr<scalar_t>() + begin * classes,
-          labels.const_data_ptr<int64_t>() + begin, end - begin, classes, scalar_t(1), nullptr,
+          labels.const_data_ptr<int64_t>() + begin, end - begin, classes, scalar_t(1), scalar_t(0), nullptr,
           result.nats.data_ptr<double>() + begin, result.largest.data_ptr<int64_t>() + begin);
     });
   });

@@ -186,13 +186,16 @@ class Passing {
     const LayerHeads& h = part.heads;
     const AttentionSettings s = settings(h, false, keys);
     if (h.heads == 0) return without_heads(part.out, x, keep_rows);
-    const at::Tensor query = apply(part.query, x);
+    at::Tensor query = apply(part.query, x);
     at::Tensor key_value =
         cache_ ? cache_->layers[static_cast<size_t>(layer_)].cross : at::Tensor();
     if (!key_value.defined()) key_value = apply(part.key_value, memory);
     if (cache_) cache_->layers[static_cast<size_t>(layer_)].cross = key_value;
     at::Tensor lse;
-    const at::Tensor heads = cross_attention(query, key_value, s, pass_.capture ? &lse : nullptr);
+    // Rows that read one source are queries of one row.
+    query = query.view({key_value.size(0), -1, query.size(2)});
+    const at::Tensor heads = cross_attention(query, key_value, s, pass_.capture ? &lse : nullptr)
+                                 .reshape({x.size(0), x.size(1), -1});
     capture("cross", h, query, key_value, part.out, s, lse);
     return projected(part.out, gated(heads, "cross", h), keep_rows);
   }

@@ -9,14 +9,21 @@
 namespace headlight::model {
 
 void select_rows(Cache& cache, const at::Tensor& rows) {
-  const auto selected = [&](at::Tensor& tensor) {
-    if (tensor.defined()) tensor = tensor.index_select(0, rows);
-  };
-  selected(cache.memory);
   for (Cache::Layer& layer : cache.layers) {
-    selected(layer.key_value);
-    selected(layer.cross);
+    if (!layer.key_value.defined()) continue;
+    // Only what is in use is worth copying.
+    const at::Tensor& old = layer.key_value;
+    at::Tensor chosen = at::empty({rows.size(0), old.size(1), old.size(2)}, old.options());
+    chosen.narrow(1, 0, cache.length)
+        .copy_(old.narrow(1, 0, cache.length).index_select(0, rows));
+    layer.key_value = chosen;
   }
+}
+
+void select_sources(Cache& cache, const at::Tensor& sources) {
+  if (cache.memory.defined()) cache.memory = cache.memory.index_select(0, sources);
+  for (Cache::Layer& layer : cache.layers)
+    if (layer.cross.defined()) layer.cross = layer.cross.index_select(0, sources);
 }
 
 at::Tensor generate(const Transformer& model, const Inputs& inputs, const Generation& how) {

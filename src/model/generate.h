@@ -11,19 +11,22 @@
 namespace headlight::model {
 
 // What a decoder has read so far. Memory grows by doubling and is shared with copies: only one of
-// them may read on.
+// them may read on. Several rows may read one source (beam search): B is then a multiple of the
+// sources A, and the rows of a source are side by side.
 struct Cache {
   struct Layer {
     at::Tensor key_value;  // [B, capacity, 2 Hkv d], the first `length` places in use
-    at::Tensor cross;      // [B, S, 2 Hkv d] of the encoder's output
+    at::Tensor cross;      // [A, S, 2 Hkv d] of the encoder's output
   };
   std::vector<Layer> layers;
   int64_t length = 0;
-  at::Tensor memory;  // [B, S, D]: the encoder's output, once it has run
+  at::Tensor memory;  // [A, S, D]: the encoder's output, once it has run
 };
 
-// Goes on with these rows [R] of the batch only, in this order, repeats allowed (beam search).
+// Goes on with these rows [R] of what the decoder has read, in this order, repeats allowed.
 void select_rows(Cache& cache, const at::Tensor& rows);
+// And with these sources.
+void select_sources(Cache& cache, const at::Tensor& sources);
 
 struct Generation {
   int64_t tokens = 20;              // at most so many new ones

@@ -2,6 +2,7 @@
 #include "model/parameters.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -207,6 +208,11 @@ Transformer initialised(const Config& config, uint64_t seed) {
                  [&](const std::string&, const at::Tensor& tensor, Role role, int64_t fan_in) {
                    fill(tensor, role, fan_in, stream_seed(seed, place++));
                  });
+  // A table that is the output layer as well would begin with logits of ±sqrt(dim).
+  if (model.config.tied && model.output.weight.defined()) {
+    const at::NoGradGuard no_gradients;
+    model.output.weight.mul_(1 / std::sqrt(static_cast<double>(model.config.dim)));
+  }
   return model;
 }
 

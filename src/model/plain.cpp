@@ -37,8 +37,8 @@ at::Tensor embedded(const at::Tensor& tokens, const at::Tensor& table,
   return positions.defined() ? rows + positions.narrow(0, 0, tokens.size(1)) : rows;
 }
 
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels) {
-  return at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, kUnscored);
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, double smoothing) {
+  return at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, kUnscored, smoothing);
 }
 
 at::Tensor turned(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines) {

@@ -14,7 +14,7 @@ namespace headlight::model::plain {
 at::Tensor normalised(const at::Tensor& x, const NormWeights& weights, Norm norm, double epsilon);
 at::Tensor dropped(const at::Tensor& x, double probability, uint64_t seed);
 at::Tensor embedded(const at::Tensor& tokens, const at::Tensor& table, const at::Tensor& positions);
-at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels);
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, double smoothing = 0);
 // x [..., heads, d].
 at::Tensor turned(const at::Tensor& x, const at::Tensor& cosines, const at::Tensor& sines);
 

@@ -52,7 +52,8 @@ std::string list_of(const char* what, const std::vector<std::string>& names) {
   return names.empty() ? "" : fmt::format("\n  {}: {}", what, fmt::join(names, ", "));
 }
 
-// The name in the file; TensorFlow's words for norms are still about.
+}  // namespace
+
 std::string found_name(const tensorfile::TensorFile& file, const std::string& name) {
   if (file.contains(name)) return name;
   for (const auto& [ending, old] : {std::pair{".weight", ".gamma"}, {".bias", ".beta"}})
@@ -62,8 +63,6 @@ std::string found_name(const tensorfile::TensorFile& file, const std::string& na
     }
   return "";
 }
-
-}  // namespace
 
 void take(const tensorfile::TensorFile& file, const TensorNames& names) {
   c10::NoGradGuard no_grad;

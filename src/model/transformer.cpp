@@ -36,7 +36,8 @@ void check(const Transformer& model, const Inputs& inputs, const Pass& pass) {
   check_sequence(inputs.tokens, inputs.lengths, inputs.mask, past_of(pass), "tokens");
   if (model.config.kind != Kind::encoder_decoder) return;
   check_sequence(inputs.source, inputs.source_lengths, inputs.source_mask, 0, "source tokens");
-  if (inputs.source.size(0) != inputs.tokens.size(0))
+  const bool shared = pass.cache && inputs.tokens.size(0) % inputs.source.size(0) == 0;
+  if (inputs.source.size(0) != inputs.tokens.size(0) && !shared)
     refuse("source and target must have the same number of rows");
 }
 
@@ -116,14 +117,16 @@ at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor
   const bool every = model.config.output_place == OutputPlace::every;
   check_labels(model.config, labels, read.sizes().slice(0, every ? 2 : 1));
   const at::Tensor flat = labels.reshape({-1});
-  if (!every) return cross_entropy(logits(model, inputs, pass), flat, true);
+  if (!every) return cross_entropy(logits(model, inputs, pass), flat, true, pass.label_smoothing);
   const at::Tensor scored = flat.ne(kUnscored).nonzero().squeeze(1);
   // Gathering rows costs two passes over them: worth it from a fifth on.
   if (!pass.capture && scored.numel() > 0 && scored.numel() * 5 <= flat.numel() * 4) {
     const at::Tensor x = forward(model, inputs, pass, scored);
-    return cross_entropy(output(model, transform(model, x)), flat.index_select(0, scored), true);
+    return cross_entropy(output(model, transform(model, x)), flat.index_select(0, scored), true,
+                         pass.label_smoothing);
   }
-  return cross_entropy(logits(model, inputs, pass).flatten(0, 1), flat, true);
+  return cross_entropy(logits(model, inputs, pass).flatten(0, 1), flat, true,
+                       pass.label_smoothing);
 }
 
 Evaluation evaluate(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,

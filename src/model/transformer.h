@@ -83,7 +83,7 @@ struct Transformer {
 };
 
 // Embeddings and learned positions N(0, 1); linear weights and biases uniform in
-// ±1/sqrt(fan_in); gains 1, shifts 0. Float32 on the CPU. Numbers depend on the seed, a tensor's
+// ±1/sqrt(fan_in); gains 1, shifts 0; a table that is tied to the output N(0, 1/D). Float32 on the CPU. Numbers depend on the seed, a tensor's
 // place in parameters() and the place in the tensor alone: not on heads (while shapes are equal)
 // nor on threads.
 Transformer initialised(const Config& config, uint64_t seed);
@@ -155,6 +155,7 @@ struct Cache;  // generate.h
 struct Pass {
   bool training = false;      // dropout happens only in training
   uint64_t dropout_seed = 0;  // a new one for every step
+  double label_smoothing = 0;  // of loss(): the share of a label that all classes get
   Capture* capture = nullptr;
   const Gates* gates = nullptr;
   // Keys and values of what was read before; the inputs are what follows, and masks cover both.

@@ -1,4 +1,4 @@
-// What every head of a model does, for the terminal: a grid of layers by heads and some sentences.
+// What every head of a model does: a grid of layers by heads, and some sentences.
 #pragma once
 
 #include <string>
@@ -13,6 +13,10 @@ namespace headlight::report {
 // the grids: what the letters mean, groups of heads that look alike, sinks, heads without numbers.
 // Lines have at most `width` columns; ends with a line feed.
 std::string head_grid(const study::Inspection&, int width, bool colour);
+
+// The same as a picture: a square a head in the colour of its role, the paler the weaker; letters
+// as in the terminal, and a legend.
+std::string head_grid_svg(const study::Inspection&);
 
 // What stands out most, the most telling first; at most `count` sentences, each with its numbers.
 std::vector<std::string> telling_sentences(const study::Inspection&, size_t count = 3);

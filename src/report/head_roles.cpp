@@ -9,23 +9,24 @@ using heads::Structure;
 
 struct Known {
   char letter;
+  const char* colour;  // those of the page, on light ground
   const char* words;
   std::optional<double> Structure::*number;
 };
 
 const std::map<std::string, Known> kRoles = {
-    {"induction", {'I', "induction", &Structure::induction_score}},
-    {"duplicate", {'D', "duplicate token", &Structure::duplicate_score}},
-    {"alignment", {'A', "alignment", &Structure::confidence}},
-    {"previous", {'P', "previous token", &Structure::previous_mass}},
-    {"next", {'N', "next token", &Structure::next_mass}},
-    {"self", {'S', "itself", &Structure::self_mass}},
-    {"positional", {'O', "fixed offset", &Structure::positional_share}},
-    {"sink", {'K', "sink on the first token", &Structure::first_token_mass}},
-    {"separator", {'E', "separators", &Structure::separator_mass}},
-    {"broad", {'B', "broad", &Structure::entropy_relative}},
-    {"mixed", {'M', "mixed", &Structure::confidence}},
-    {"undetermined", {'U', "no choice", nullptr}}};
+    {"induction", {'I', "#b34700", "induction", &Structure::induction_score}},
+    {"duplicate", {'D', "#8f5b00", "duplicate token", &Structure::duplicate_score}},
+    {"alignment", {'A', "#b34700", "alignment", &Structure::confidence}},
+    {"previous", {'P', "#0b5fa5", "previous token", &Structure::previous_mass}},
+    {"next", {'N', "#2a7f9e", "next token", &Structure::next_mass}},
+    {"self", {'S', "#4a55b5", "itself", &Structure::self_mass}},
+    {"positional", {'O', "#17607a", "fixed offset", &Structure::positional_share}},
+    {"sink", {'K', "#7b3f8c", "sink on the first token", &Structure::first_token_mass}},
+    {"separator", {'E', "#94406a", "separators", &Structure::separator_mass}},
+    {"broad", {'B', "#3d7a4a", "broad", &Structure::entropy_relative}},
+    {"mixed", {'M', "#6a665f", "mixed", &Structure::confidence}},
+    {"undetermined", {'U', "#8d8981", "no choice", nullptr}}};
 
 }  // namespace
 
@@ -35,18 +36,20 @@ int64_t head_number(const study::InspectedLayer& layer, size_t head) {
 
 RoleOfHead role_of(const study::InspectedLayer& layer, size_t head) {
   const auto& roles = layer.analysis.roles[head];
-  if (roles.empty()) return {.name = "", .letter = '!', .words = "not a number", .strength = {}};
+  if (roles.empty()) return {.words = "not a number"};
   RoleOfHead role{.name = roles.front()};
   const Structure& own = layer.analysis.structure[head];
   const std::string base = role.name.substr(0, role.name.find('('));
   if (base == "local") {
     role.letter = 'L';
+    role.colour = "#1d7f74";
     role.words = "within four tokens";
     role.strength = own.local_mass[2];
     return role;
   }
   const Known& known = kRoles.at(base);
   role.letter = known.letter;
+  role.colour = known.colour;
   role.words = known.words;
   const bool probed = !layer.probe.empty() && (base == "induction" || base == "duplicate");
   if (known.number) role.strength = (probed ? layer.probe[head] : own).*known.number;

@@ -13,6 +13,7 @@ namespace headlight::report {
 struct RoleOfHead {
   std::string name;  // "previous", "positional(-3)"; "" for a head without numbers
   char letter = '!';
+  std::string colour = "#b00020";  // as in #0b5fa5
   std::string words;               // what the name says, for a legend
   std::optional<double> strength;  // 0 to 1: the number behind the name
 };

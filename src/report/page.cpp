@@ -14,6 +14,10 @@ extern const char headlight_study_page_start[];
 extern const char headlight_study_page_end[];
 extern const char headlight_diff_page_start[];
 extern const char headlight_diff_page_end[];
+extern const char headlight_inspect_page_start[];
+extern const char headlight_inspect_page_end[];
+extern const char headlight_rank_page_start[];
+extern const char headlight_rank_page_end[];
 }
 
 namespace headlight::report {
@@ -53,6 +57,14 @@ std::string study_page(const nlohmann::ordered_json& report) {
 
 std::string diff_page(const nlohmann::ordered_json& report) {
   return filled(headlight_diff_page_start, headlight_diff_page_end, report);
+}
+
+std::string inspect_page(const nlohmann::ordered_json& report) {
+  return filled(headlight_inspect_page_start, headlight_inspect_page_end, report);
+}
+
+std::string rank_page(const nlohmann::ordered_json& report) {
+  return filled(headlight_rank_page_start, headlight_rank_page_end, report);
 }
 
 }  // namespace headlight::report

@@ -10,7 +10,9 @@ namespace headlight::report {
 // report stands in it whole, compressed (zlib, base64): a third of its size, and nothing in it can
 // end the element that it stands in. Bytes that are no UTF-8 become U+FFFD.
 std::string study_page(const nlohmann::ordered_json& report);
-// The same for schema headlight.diff/1.
+// The same for schemas headlight.inspect/1, headlight.rank/1 and headlight.diff/1.
+std::string inspect_page(const nlohmann::ordered_json& report);
+std::string rank_page(const nlohmann::ordered_json& report);
 std::string diff_page(const nlohmann::ordered_json& report);
 
 }  // namespace headlight::report

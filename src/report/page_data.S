@@ -13,4 +13,6 @@ headlight_\name\()_page_end:
 
     page study study_page.html
     page diff diff_page.html
+    page inspect inspect_page.html
+    page rank rank_page.html
     .section .note.GNU-stack,"",%progbits

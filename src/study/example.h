@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "model/transformer.h"
@@ -14,6 +15,7 @@ struct Example {
   // [1, N], each of its own place, or [1] where the output reads one token; undefined: none.
   at::Tensor labels;
   std::vector<int64_t> separators, target_separators;  // places of special tokens
+  std::vector<std::string> words, target_words;        // tokens in print, where text was given
 };
 
 struct Batch {

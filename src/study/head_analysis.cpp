@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "heads/analysis_json.h"
+#include "study/attention_map.h"
 #include "study/captured_attention.h"
-#include "tensorfile/base64.h"
 #include "train/evaluate.h"
 
 namespace headlight::study {
@@ -106,37 +106,11 @@ nlohmann::ordered_json attention_maps(const model::Transformer& transformer, con
   constexpr int64_t kLargest = 64;
   nlohmann::ordered_json maps = nlohmann::ordered_json::array();
   for (const model::Capture::Layer& layer : capture(transformer, held_out, 1).layers) {
-    const int64_t heads = layer.q.size(1), queries = layer.q.size(2), keys = layer.k.size(2);
-    at::Tensor k = layer.k.repeat_interleave(heads / layer.k.size(1), 1);
-    at::Tensor scores = at::matmul(layer.q, k.transpose(-1, -2)) * layer.scale;
-    if (layer.causal) scores.masked_fill_(at::ones({queries, keys}, at::kBool).triu(1), -INFINITY);
-    const auto& lengths = layer.stack == "decoder" || layer.stack == "self"
-                              ? held_out.lengths
-                              : held_out.source_lengths;
-    if (!lengths.empty() && lengths[0] < keys) scores.slice(3, lengths[0], keys).fill_(-INFINITY);
-    at::Tensor weights = scores.softmax(-1)[0];
-    const int64_t rows = std::min(kLargest, queries), columns = std::min(kLargest, keys);
-    if (rows < queries || columns < keys)
-      weights = std::get<0>(at::adaptive_max_pool2d(weights, {rows, columns}));
-    const at::Tensor bytes = weights.sqrt().mul(255).round().to(at::kByte).contiguous();
-
-    nlohmann::ordered_json pictures = nlohmann::ordered_json::array();
-    for (int64_t head = 0; head < heads; ++head) {
-      const uint8_t* data = bytes[head].const_data_ptr<uint8_t>();
-      pictures.push_back(tensorfile::base64({data, size_t(rows * columns)}));
-    }
-    nlohmann::ordered_json tokens = nlohmann::ordered_json::array();
-    if (layer.stack != "cross" && queries <= kLargest)
+    std::vector<std::string> tokens;
+    if (layer.stack != "cross" && layer.q.size(2) <= kLargest)
       for (const int64_t symbol : tokens_of(held_out, layer.stack, 0))
         tokens.push_back(task.show(symbol));
-    maps.push_back({{"stack", layer.stack},
-                    {"layer", layer.layer},
-                    {"rows", rows},
-                    {"columns", columns},
-                    {"queries", queries},
-                    {"keys", keys},
-                    {"tokens", tokens},
-                    {"heads", pictures}});
+    maps.push_back(attention_map(layer, 0, kLargest, tokens, {}));
   }
   return maps;
 }

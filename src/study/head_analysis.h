@@ -18,9 +18,8 @@ nlohmann::ordered_json analyse_heads(const model::Transformer& transformer,
 nlohmann::ordered_json layer_json(const std::string& stack, int64_t layer,
                                   const heads::PooledAnalysis& analysis);
 
-// Attention of the first held-out sequence as small pictures, at most 64 x 64 cells, each the
-// largest weight of its block: [{"stack", "layer", "size", "queries", "keys", "tokens", "heads":
-// [base64 of bytes, 255 · sqrt(weight), row = query]}].
+// Attention of the first held-out sequence, at most 64 x 64 cells a head: a list of
+// attention_map().
 nlohmann::ordered_json attention_maps(const model::Transformer& transformer, const task::Task& task,
                                       const task::Batch& held_out);
 

@@ -10,6 +10,7 @@
 #include "headlight/error.h"
 #include "headlight/splitmix64.h"
 #include "heads/analysis_json.h"
+#include "study/attention_map.h"
 #include "study/captured_attention.h"
 #include "study/head_analysis.h"
 
@@ -72,6 +73,10 @@ class Examiner {
     result.queries = std::max(result.queries, captured.attention.queries);
     result.keys = std::max(result.keys, captured.attention.keys);
     pooled.pool.add(captured.attention, options);
+    if (settings_.map_cells > 0 && result.map.is_null())
+      result.map = attention_map(
+          layer, 0, settings_.map_cells,
+          two && layer.stack != "encoder" ? example.target_words : example.words, example.words);
     if (spread_) add_values(captured.attention, options, pooled);
   }
 

@@ -23,6 +23,7 @@ struct InspectSettings {
   bool flow = true;           // information flow (section A)
   int64_t steps_up_to = 256;  // tokens up to which the many steps of section A are walked
   uint64_t seed = 0;          // of the probe and the intervals
+  int64_t map_cells = 0;      // a side of the pictures of the first example's attention; 0: none
   int threads = 1;
 };
 
@@ -34,6 +35,7 @@ struct InspectedLayer {
   heads::PooledAnalysis analysis;
   std::vector<heads::Structure> probe;  // [heads], or empty
   heads::Structure probe_baseline;
+  nlohmann::ordered_json map;  // attention_map() of the first example, or null
   // With several examples: 95 % intervals of the mean over examples, by name and head.
   std::vector<std::pair<std::string, std::vector<std::optional<heads::Interval>>>> intervals;
 };

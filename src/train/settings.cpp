@@ -29,6 +29,12 @@ void validate(const Settings& s) {
           "0 or more");
   require(std::isfinite(s.clip_norm) && s.clip_norm >= 0, "clip norm", s.clip_norm,
           "0 (no clipping) or more");
+  require(s.beta2 > 0 && s.beta2 < 1, "beta2", s.beta2, "above 0 and below 1");
+  require(s.label_smoothing >= 0 && s.label_smoothing < 1, "label smoothing", s.label_smoothing,
+          "at least 0 and below 1");
+  require(std::isfinite(s.average) && s.average >= 0, "average", s.average, "0 (none) or more");
+  require(std::isfinite(s.budget_seconds) && s.budget_seconds >= 0, "budget", s.budget_seconds,
+          "0 (none) or more seconds");
   require(s.evaluate_every >= 1, "evaluate every", double(s.evaluate_every), "at least 1");
   require(s.target_accuracy > 0 && s.target_accuracy <= 1, "target accuracy", s.target_accuracy,
           "above 0 and at most 1");

@@ -19,10 +19,17 @@ struct Settings {
   int64_t warmup = 0;       // steps of linear warm-up
   double weight_decay = 0;  // decoupled; adamw only
   double clip_norm = 0;     // of the whole gradient; 0: no clipping
+  double beta2 = 0.999;     // of Adam's second moment
+  double label_smoothing = 0;
+  // The result is an average over steps in which step t has a weight of about t^average
+  // (Shamir & Zhang 2013, polynomial decay): mostly the last 1/average of the run, however long
+  // that was. 0: the last step alone.
+  double average = 0;
   uint64_t seed = 0;        // initial numbers, data order and dropout
   int64_t evaluate_every = 25;
   double target_accuracy = 0.95;  // for "steps to target"
   bool stop_at_target = false;
+  double budget_seconds = 0;  // the run ends after so much time in steps and evaluations; 0: never
   double checkpoint_seconds = 30;  // time between checkpoints; does not change the numbers
 };
 
@@ -40,7 +47,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Schedule, {{Schedule::constant, "constant"},
                                         {Schedule::cosine, "cosine"},
                                         {Schedule::inverse_sqrt, "inverse_sqrt"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, steps, batch, optimizer, learning_rate, schedule,
-                                   warmup, weight_decay, clip_norm, seed, evaluate_every,
-                                   target_accuracy, stop_at_target, checkpoint_seconds)
+                                   warmup, weight_decay, clip_norm, beta2, label_smoothing,
+                                   average, seed, evaluate_every, target_accuracy, stop_at_target,
+                                   budget_seconds, checkpoint_seconds)
 
 }  // namespace headlight::train

@@ -2,9 +2,10 @@
 //
 // A run owns a folder. Its files are replaced as a whole, so that a process killed at any moment
 // leaves a folder that resumes, and a resumed run ends with the numbers of an uninterrupted one:
-// data, dropout and learning rate depend on the step alone.
+// data, dropout and learning rate depend on the step alone. (A budget of time ends a run anywhere.)
 //   training.safetensors   parameters, Adam's moments, step and curve: what a resume needs
-//   config.json, model.safetensors   the trained model, written at the end
+//   config.json, model.safetensors   the trained model, written at the end; averaged if the settings
+//                                    say so
 #pragma once
 
 #include <filesystem>
@@ -26,6 +27,7 @@ struct Point {
   double train_loss = 0;  // nats, mean over the steps since the point before
   double test_loss = 0;   // nats
   double test_accuracy = 0;
+  double score = -1;  // of a Judge, percent; negative: nobody judged
 };
 template <typename Json>
 void to_json(Json& json, const Point& p) {
@@ -33,6 +35,7 @@ void to_json(Json& json, const Point& p) {
               {"train_loss", p.train_loss},
               {"test_loss", p.test_loss},
               {"test_accuracy", p.test_accuracy}};
+  if (p.score >= 0) json["score"] = p.score;
 }
 template <typename Json>
 void from_json(const Json& json, Point& p) {
@@ -40,6 +43,7 @@ void from_json(const Json& json, Point& p) {
   json.at("train_loss").get_to(p.train_loss);
   json.at("test_loss").get_to(p.test_loss);
   json.at("test_accuracy").get_to(p.test_accuracy);
+  p.score = json.value("score", -1.0);
 }
 
 struct Result {
@@ -54,11 +58,15 @@ struct Result {
 // Looks on. Called after every step with the last loss; false stops the run after a checkpoint.
 using Observer = std::function<bool(int64_t step, double loss, const std::vector<Point>& curve)>;
 
+// Says how good a model is by the task's own measure, in percent; called at every point of the
+// curve.
+using Judge = std::function<double(const model::Transformer&)>;
+
 // Trains from where the folder stands, or from the start. Throws Error if the folder holds a run
 // with other settings, and if the loss or the gradient stops being a number: the last checkpoint
 // stays.
 Result train(const model::Config& config, const task::Task& task, const task::Batch& test_set,
              const Settings& settings, const std::filesystem::path& folder,
-             const Observer& observer);
+             const Observer& observer, const Judge& judge = {});
 
 }  // namespace headlight::train

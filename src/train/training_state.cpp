@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kFirst = "adam.first.";
 constexpr const char* kSecond = "adam.second.";
+constexpr const char* kAverage = "average.";
 
 tensorfile::NamedArray named(const std::string& name, const at::Tensor& tensor) {
   return {name, tensorfile::view_array(tensorfile::DType::f32, tensor.sizes().vec(),
@@ -36,13 +37,16 @@ void fill(at::Tensor tensor, const tensorfile::TensorFile& file, const std::stri
 
 void save_training(const std::filesystem::path& file, const nlohmann::json& identity,
                    const TrainingState& state, const std::vector<model::NamedTensor>& parameters,
-                   const model::AdamState& moments) {
+                   const model::AdamState& moments,
+                   const std::vector<model::NamedTensor>& averages) {
   std::vector<tensorfile::NamedArray> arrays;
   for (size_t i = 0; i < parameters.size(); ++i) {
     arrays.push_back(named(parameters[i].name, parameters[i].tensor));
     arrays.push_back(named(kFirst + parameters[i].name, moments.first[i]));
     arrays.push_back(named(kSecond + parameters[i].name, moments.second[i]));
   }
+  for (const model::NamedTensor& average : averages)
+    arrays.push_back(named(kAverage + average.name, average.tensor));
   std::filesystem::create_directories(file.parent_path());
   tensorfile::write_safetensors(
       file, arrays, {{"identity", identity.dump()}, {"state", nlohmann::json(state).dump()}});
@@ -50,7 +54,8 @@ void save_training(const std::filesystem::path& file, const nlohmann::json& iden
 
 bool load_training(const std::filesystem::path& path, const nlohmann::json& identity,
                    TrainingState& state, const std::vector<model::NamedTensor>& parameters,
-                   model::AdamState& moments) {
+                   model::AdamState& moments,
+                   const std::vector<model::NamedTensor>& averages) {
   if (!std::filesystem::exists(path)) return false;
   tensorfile::TensorFile file;
   try {
@@ -89,6 +94,8 @@ bool load_training(const std::filesystem::path& path, const nlohmann::json& iden
     fill(moments.first[i], file, kFirst + parameters[i].name);
     fill(moments.second[i], file, kSecond + parameters[i].name);
   }
+  for (const model::NamedTensor& average : averages)
+    fill(average.tensor, file, kAverage + average.name);
   return true;
 }
 

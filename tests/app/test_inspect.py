@@ -1,11 +1,15 @@
 """headlight inspect: every head of a model on given text."""
 
+import base64
 import json
 import math
 import re
+import zlib
+from xml.etree import ElementTree
 
 import numpy
 import pytest
+from safetensors.numpy import load_file
 
 from conftest import ROOT, SHARED
 from tiny_models import H, L, V, forward, write_gpt2
@@ -141,3 +145,41 @@ def test_every_architecture_is_inspected_on_its_own_attention(headlight, folder)
             assert head["rows"] == used.sum()
             assert head["entropy_nats"] == pytest.approx(entropy[:, h][used].mean(), rel=2e-4, abs=1e-5)
             assert head["confidence"] == pytest.approx(a[:, h].max(-1)[used].mean(), rel=2e-4)
+
+
+def test_a_page_and_a_picture_are_written_beside_the_table(headlight, tmp_path, weights):
+    said = headlight("inspect", "m", "--tokens", "3,14,15,9,26,5", "--html", "page.html", "--svg",
+                     "grid.svg", "--json").json()
+    assert all("map" not in layer for layer in said["layers"])
+    page = (tmp_path / "page.html").read_text()
+    packed = re.search(r'id="report">([^<]+)<', page).group(1)
+    report = json.loads(zlib.decompress(base64.b64decode(packed)))
+    trace = headlight("trace", "m", "--tokens", "3,14,15,9,26,5", "--attentions", "--out", "t.safetensors")
+    attention = load_file(tmp_path / "t.safetensors")
+    for layer in report["layers"]:
+        shown = layer["map"]
+        for head, text in enumerate(shown["heads"]):
+            drawn = numpy.frombuffer(base64.b64decode(text), numpy.uint8).reshape(6, 6)
+            exact = attention[f"attentions.{layer['layer']}"][0, head]
+            assert numpy.abs(drawn - 255 * numpy.sqrt(exact)).max() <= 0.51
+        layer.pop("map")
+    assert report == said
+    picture = ElementTree.parse(tmp_path / "grid.svg").getroot()
+    assert len(picture.findall(".//{*}title")) >= sum(len(layer["structure"]) for layer in said["layers"])
+
+
+def test_large_maps_are_pooled_by_their_largest_weight(headlight, tmp_path):
+    write_gpt2(tmp_path / "long", positions=300)
+    tokens = ",".join(str(i * 7 % 40) for i in range(200))
+    headlight("inspect", "long", "--tokens", tokens, "--html", "page.html", "--random-repeat", "0")
+    headlight("trace", "long", "--tokens", tokens, "--attentions", "--out", "t.safetensors")
+    packed = re.search(r'id="report">([^<]+)<', (tmp_path / "page.html").read_text()).group(1)
+    shown = json.loads(zlib.decompress(base64.b64decode(packed)))["layers"][0]["map"]
+    exact = load_file(tmp_path / "t.safetensors")["attentions.0"][0, 0]
+    rows, keys = shown["rows"], shown["queries"]
+    assert rows < keys == 200
+    drawn = numpy.frombuffer(base64.b64decode(shown["heads"][0]), numpy.uint8).reshape(rows, rows)
+    for r in range(rows):
+        for c in range(rows):
+            block = exact[r * keys // rows:-(-(r + 1) * keys // rows), c * keys // rows:-(-(c + 1) * keys // rows)]
+            assert abs(drawn[r, c] - 255 * numpy.sqrt(block.max())) <= 0.51

@@ -1,6 +1,8 @@
 """headlight trace: all internals of a forward pass, and what it refuses."""
 
 import json
+import struct
+import zlib
 
 import numpy
 import pytest
@@ -136,3 +138,66 @@ def test_a_public_checkpoint_is_traced_as_transformers_ran_it(headlight, tmp_pat
         same(ours[name], theirs, valid)
         compared += 1
     assert compared >= 7
+
+
+def png(pixels):
+    """An 8-bit RGB picture as PNG."""
+    height, width, _ = pixels.shape
+
+    def chunk(kind, data):
+        return (struct.pack(">I", len(data)) + kind + data
+                + struct.pack(">I", zlib.crc32(kind + data)))
+
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def test_an_image_is_read_as_its_preprocessor_says(headlight, tmp_path):
+    source = SHARED / "models" / "tiny-vit"
+    if not source.is_dir():
+        pytest.skip("no shared data")
+    model = tmp_path / "vit"
+    model.mkdir()
+    for file in source.iterdir():
+        (model / file.name).symlink_to(file)
+    pixels = numpy.random.default_rng(3).integers(0, 256, (16, 16, 3)).astype(numpy.uint8)
+    (tmp_path / "a.png").write_bytes(png(pixels))
+
+    def traced(*arguments):
+        headlight("trace", "vit", *arguments, "--out", "t.safetensors")
+        return load_file(tmp_path / "t.safetensors")["last_hidden_state"]
+
+    def expected(mean, deviation):
+        values = (pixels / 255 - mean) / deviation
+        numpy.savez(tmp_path / "in.npz",
+                    pixel_values=values.transpose(2, 0, 1)[None].astype(numpy.float32))
+        return traced("--inputs", "in.npz")
+
+    same(traced("--image", "a.png"), expected(0.5, 0.5))
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    settings = {"do_resize": True, "size": {"height": 16, "width": 16}, "resample": 2,
+                "image_mean": mean, "image_std": deviation}
+    (model / "preprocessor_config.json").write_text(json.dumps(settings))
+    same(traced("--image", "a.png"), expected(mean, deviation))
+    # A picture of one colour stays one when it is resized, cropped or not.
+    for shape, changes in (((40, 24, 3), {}), ((7, 9, 3), {"resample": 3}),
+                           ((50, 30, 3), {"size": {"shortest_edge": 20}, "do_center_crop": True,
+                                          "crop_size": 16})):
+        (model / "preprocessor_config.json").write_text(json.dumps(settings | changes))
+        pixels = numpy.full(shape, 77, numpy.uint8)
+        (tmp_path / "b.png").write_bytes(png(pixels))
+        pixels = numpy.full((16, 16, 3), 77, numpy.uint8)
+        same(traced("--image", "b.png"), expected(mean, deviation))
+    for name, value in (("resample", 1), ("image_std", [0, 1, 1]), ("size", {"width": 3}),
+                        ("image_mean", "no")):
+        (model / "preprocessor_config.json").write_text(json.dumps(settings | {name: value}))
+        refused = headlight("trace", "vit", "--image", "a.png", "--out", "t.safetensors", code=3)
+        assert "preprocessor_config.json" in refused.err and name in refused.err
+
+
+def test_a_model_of_text_reads_no_image(headlight, tmp_path):
+    write_gpt2(tmp_path / "m")
+    (tmp_path / "a.png").write_bytes(png(numpy.zeros((2, 2, 3), numpy.uint8)))
+    refused = headlight("trace", "m", "--image", "a.png", "--out", "t.safetensors", code=2)
+    assert "text" in refused.err

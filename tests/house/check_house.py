@@ -16,16 +16,19 @@ FLOORS = {
     "attention": [],
     "tensorfile": [],
     "text": ["tensorfile"],
+    "score": ["tensorfile", "text"],
     "operator": ["attention"],
     "model": ["attention", "operator", "tensorfile", "text"],
     "task": ["tensorfile", "text", "model"],
-    "train": ["tensorfile", "text", "model", "task"],
+    "train": ["tensorfile", "text", "score", "model", "task"],
     "heads": ["tensorfile", "model"],
     "study": ["tensorfile", "text", "model", "task", "train", "heads"],
     "report": ["tensorfile", "heads", "study"],
-    "app": ["attention", "tensorfile", "text", "model", "task", "train", "heads", "study", "report"],
+    "speed": ["attention", "tensorfile", "text", "model"],
+    "app": ["attention", "speed", "tensorfile", "text", "score", "model", "task", "train", "heads", "study",
+            "report"],
 }
-TORCH_FLOORS = {"operator", "model", "task", "train", "study", "app"}
+TORCH_FLOORS = {"operator", "model", "task", "train", "study", "speed", "app"}
 LONGEST_FILE = 500
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 CODE = {".cpp", ".h", ".inl", ".ts", ".mjs", ".py"}

@@ -6,6 +6,7 @@
 
 #include "compare.h"
 #include "model/checkpoint.h"
+#include "model/cut_heads.h"
 #include "model/generate.h"
 #include "model/run.h"
 #include "tensorfile/npy.h"
@@ -173,6 +174,30 @@ TEST_P(Fixture, LogitsAndLossWithoutThePrunedHeadsAreTheExpectedOnes) {
   same(ours.at("logits"), expected_.at("pruned_logits"),
        expected_.at("pruned_logits").dim() == 3 ? valid("decoder") : at::Tensor(), 1);
   same(ours.at("loss").view({1}), expected_.at("pruned_loss"), {}, 0);
+}
+
+TEST_P(Fixture, WithThePrunedHeadsCutOutGivesTheExpectedLogitsAndLoss) {
+  c10::NoGradGuard no_grad;
+  std::vector<HeadPlace> heads;
+  for (const std::string& stack : stacks()) {
+    const at::Tensor& pruned = expected_.at("pruned_heads." + stack);
+    for (int64_t i = 0; i < pruned.size(0); ++i)
+      heads.push_back({stack, pruned[i][0].item<int64_t>(), pruned[i][1].item<int64_t>()});
+  }
+  const Transformer cut = cut_heads(model_, heads);
+  EXPECT_LT(parameter_count(cut.config), parameter_count(model_.config));
+  const fs::path folder = fs::temp_directory_path() / ("headlight-" + std::to_string(::getpid()));
+  save(cut, folder);
+  const Transformer back = load(folder);
+  fs::remove_all(folder);
+  for (const Transformer& smaller : {cut, back, put_back(cut, model_, heads)}) {
+    Ask ask;
+    ask.labels = given("labels");
+    const auto ours = run(smaller, inputs_, ask);
+    same(ours.at("logits"), expected_.at("pruned_logits"),
+         expected_.at("pruned_logits").dim() == 3 ? valid("decoder") : at::Tensor(), 1);
+    same(ours.at("loss").view({1}), expected_.at("pruned_loss"), {}, 0);
+  }
 }
 
 TEST_P(Fixture, NormsOfHeadOutputsFromTheCaptureAreTheExpectedOnes) {

@@ -93,9 +93,10 @@ TEST_P(Operations, CrossEntropyEqualsThePlainOne) {
     const at::Tensor labels = at::randint(classes, {37}, at::kLong);
     labels.narrow(0, 5, 9).fill_(kUnscored);
     for (const bool consume : {false, true})
-      expect_same([&] { return cross_entropy(logits * 3, labels, consume); },
-                  [&] { return plain::cross_entropy(logits * 3, labels); }, {logits},
-                  tolerance(GetParam()));
+      for (const double smoothing : {0.0, 0.1, 0.7})
+        expect_same([&] { return cross_entropy(logits * 3, labels, consume, smoothing); },
+                    [&] { return plain::cross_entropy(logits * 3, labels, smoothing); }, {logits},
+                    tolerance(GetParam()));
   }
 }
 

@@ -21,14 +21,14 @@ export function launch() {
   return chromium.launch({ executablePath: browserPath(), args: ARGUMENTS });
 }
 
-// Writes pages into a folder of its own; remove() takes it away.
+// Writes pages of one kind into a folder of its own; remove() takes it away.
 export async function pages(kind = 'study') {
   const folder = mkdtempSync(join(tmpdir(), 'headlight-page-'));
-  const empty = await template(kind);
+  const html = await template(kind);
   return {
     write(name, report) {
       const path = join(folder, `${name}.html`);
-      writeFileSync(path, fill(empty, report));
+      writeFileSync(path, fill(html, report));
       return pathToFileURL(path).href;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),

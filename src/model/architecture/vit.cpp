@@ -23,6 +23,7 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   c.dim = reader.size({"hidden_size"}, 768);
   c.layers = reader.size({"num_hidden_layers"}, 12);
   c.heads = reader.size({"num_attention_heads"}, 12);
+  c.head_dim = reader.size({"head_dim"}, 0);
   c.ffn = reader.size({"intermediate_size"}, 3072);
   c.channels = reader.size({"num_channels"}, 3);
   std::tie(c.image_height, c.image_width) = both_sides(reader, "image_size", 224);

@@ -132,7 +132,8 @@ void dropped(const T* x, int64_t begin, int64_t end, uint64_t seed, uint32_t thr
 
 template <typename T>
 void cross_entropy(const T* logits, const int64_t* labels, int64_t rows, int64_t classes, T scale,
-                   T* grad, double* nats, int64_t* largest) {
+                   T smoothing, T* grad, double* nats, int64_t* largest) {
+  const T spread = smoothing / static_cast<T>(classes);
   for (int64_t row = 0; row < rows; ++row, logits += classes) {
     T* const grad_row = grad ? grad + row * classes : nullptr;
     // The largest of the lanes; NaN loses every comparison here and comes back through the sum.
@@ -158,18 +159,26 @@ void cross_entropy(const T* logits, const int64_t* labels, int64_t rows, int64_t
         for (int64_t c = 0; c < classes; ++c) grad_row[c] = 0;
       continue;
     }
-    const T at_label = logits[label] - top;
+    T wanted = logits[label] - top;  // the mean of the logits under the target distribution
+    if (smoothing > 0)
+      wanted = (1 - smoothing) * wanted +
+               spread * sum_of<T>(classes, [=](int64_t c) { return logits[c] - top; });
     T total;
     if (grad_row) {
       for (int64_t c = 0; c < classes; ++c) grad_row[c] = exponential(logits[c] - top);
       total = sum_of<T>(classes, [=](int64_t c) { return grad_row[c]; });
       const T factor = scale / total;
-      for (int64_t c = 0; c < classes; ++c) grad_row[c] *= factor;
-      grad_row[label] -= scale;
+      if (smoothing > 0) {
+        const T everywhere = scale * spread;
+        for (int64_t c = 0; c < classes; ++c) grad_row[c] = grad_row[c] * factor - everywhere;
+      } else {
+        for (int64_t c = 0; c < classes; ++c) grad_row[c] *= factor;
+      }
+      grad_row[label] -= scale * (1 - smoothing);
     } else {
       total = sum_of<T>(classes, [=](int64_t c) { return exponential(logits[c] - top); });
     }
-    nats[row] = __builtin_log(static_cast<double>(total)) - static_cast<double>(at_label);
+    nats[row] = __builtin_log(static_cast<double>(total)) - static_cast<double>(wanted);
   }
 }
 

@@ -36,11 +36,12 @@ struct Kernels {
   void (*dropped)(const T* x, int64_t begin, int64_t end, uint64_t seed, uint32_t threshold,
                   T scale, T* out);
 
-  // Cross entropy in nats of each row's softmax against its label; a label below 0 gives 0. Writes
+  // Cross entropy in nats of each row's softmax against its label, of which `smoothing` is spread
+  // over all classes; a label below 0 gives 0. Writes
   // the gradient of (sum of nats) * scale over the logits (may be the logits' own memory, or null)
   // and, if largest is not null, the place of the largest logit (the first of equals).
   void (*cross_entropy)(const T* logits, const int64_t* labels, int64_t rows, int64_t classes,
-                        T scale, T* grad, double* nats, int64_t* largest);
+                        T scale, T smoothing, T* grad, double* nats, int64_t* largest);
 
   // out row i = table[tokens[i]] + positions[i % length] for i in [begin, end); positions may be
   // null.

@@ -5,7 +5,7 @@ import { h } from '../shared/dom';
 import { redrawWithTheme } from '../shared/figure';
 import type { Layer, Maps } from '../study/report';
 import { canvas, decode } from './map';
-import { headName, roleColour, roleLabel, roleLetter, roleWords, rolesOf } from './roles';
+import { headName, headNumber, roleColour, roleLabel, roleLetter, roleWords, rolesOf } from './roles';
 
 export interface Chosen {
   layer: number;                          // index into the list of layers
@@ -43,7 +43,7 @@ function cell(layer: Layer, head: number, maps: Maps | undefined, on: boolean,
       title: `${headName(layer, head)}: ${roleLabel(role)}`, onclick: choose,
       style: `--role:${roleColour(role)}` },
     map ? canvas(map) : h('span', { class: 'no-map' }, roleLetter(role)),
-    h('span', { class: 'cell-name' }, h('span', {}, String(head)), h('b', {}, roleLetter(role))));
+    h('span', { class: 'cell-name' }, h('span', {}, String(headNumber(layer, head))), h('b', {}, roleLetter(role))));
 }
 
 function moved(key: string, { layer, head }: Chosen, layers: Layer[]): Chosen | null {

@@ -21,7 +21,8 @@ export function largeMap(maps: Maps, head: number, name: string,
     title: `Where ${name} looks`,
     reading: 'Row: the query, top to bottom. Column: the key it takes from. Strength of colour: ' +
       'square root of the weight, so that small weights stay visible.' + (pooled(maps)
-      ? ` Each cell is the largest weight of a block: ${maps.queries} × ${maps.keys} in all.` : ''),
+      ? ` Each cell is the largest weight of a block: ${maps.queries} × ${maps.keys} in all` +
+        (maps.sampled ? ', of which each row shows one query.' : '.') : ''),
     columns: ['row', 'column', 'weight'],
     rows: () => Array.from(map.bytes, (_, i) =>
       [Math.floor(i / map.columns), i % map.columns,

@@ -59,7 +59,7 @@ export function headNumbers(layer: Layer, before: Layer | undefined, head: numbe
   const columns: Column<Line>[] = [
     { head: 'Number', text: true, value: (line) => line.name, show: (line) =>
       h('span', { class: 'two' }, line.name, h('small', {}, line.words)) },
-    { head: 'Trained', show: (line) => value(line), value: (line) => line.value },
+    { head: before ? 'Trained' : 'Value', show: (line) => value(line), value: (line) => line.value },
     { head: 'Untrained', about: 'The same head of the same model before training', show: (line) =>
       line.show(line.before), value: (line) => line.before },
     { head: 'What it says', value: (line) => line.words },

@@ -73,6 +73,11 @@ export function roleLabel(name: string): string {
   return name.replace('-', '−');
 }
 
+// Where pruning has left some heads only, they keep their numbers.
+export function headNumber(layer: Layer, head: number): number {
+  return layer.heads?.[head] ?? head;
+}
+
 export function headName(layer: Layer, head: number): string {
-  return `${layer.stack}.${layer.layer}.${head}`;
+  return `${layer.stack}.${layer.layer}.${headNumber(layer, head)}`;
 }

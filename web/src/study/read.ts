@@ -22,12 +22,12 @@ export async function readReport(): Promise<Report> {
 }
 
 function evenOut(run: Run): void {
-  run.layers?.forEach(layer);
-  run.untrained_layers?.forEach(layer);
+  run.layers?.forEach(evenOutLayer);
+  run.untrained_layers?.forEach(evenOutLayer);
   run.maps?.forEach(maps);
 }
 
-function layer(entry: Layer): void {
+export function evenOutLayer(entry: Layer): void {
   const flow = Array.isArray(entry.flow) ? (entry.flow[0] as Layer['flow']) : entry.flow;
   entry.flow = flow && {
     heads: flow.heads.map(single),

@@ -1,5 +1,6 @@
 // What these effects are and are not, and everything needed to make the study again.
 
+import { command } from '../shared/command';
 import { h } from '../shared/dom';
 import { saveText } from '../shared/save';
 import { signs } from '../shared/number';
@@ -24,26 +25,6 @@ export function repeatSection(report: Report): HTMLElement {
     h('p', {}, h('button', { type: 'button', onclick: async () =>
       saveText('report.json', 'application/json', await reportText()) },
       'Save report.json'), ' The data of this page, every run and every head included.'));
-}
-
-function command(text: string): HTMLElement {
-  // Lines break between words only: a break after "--" would be read as two options.
-  const words = text.split(' ').flatMap((word, i) => [i ? ' ' : '', h('span', {}, word)]);
-  const code = h('code', {}, ...words);
-  const button = h('button', { type: 'button', onclick: () => copy(text, code, button) }, 'Copy');
-  return h('div', { class: 'command' }, h('pre', { tabindex: 0, 'aria-label': 'Command' }, code),
-           button);
-}
-
-async function copy(text: string, code: HTMLElement, button: HTMLElement): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = 'Copied';
-  } catch {  // not allowed here: select it, so that the keyboard can copy
-    getSelection()?.selectAllChildren(code);
-    button.textContent = 'Selected';
-  }
-  setTimeout(() => (button.textContent = 'Copy'), 2000);
 }
 
 function list(title: string, values: Record<string, unknown>): HTMLElement {

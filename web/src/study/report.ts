@@ -64,6 +64,7 @@ export type Numbers = Record<string, Num>;
 export interface Layer {
   stack: string;
   layer: number;
+  heads?: number[];                       // their numbers, where pruning has left some only
   structure: Numbers[];
   roles: (string[] | string)[];
   redundancy?: {
@@ -85,6 +86,7 @@ export interface Maps {
   tokens?: string[];
   key_tokens?: string[];                  // cross-attention: queries and keys are different texts
   heads: string[];
+  sampled?: boolean;                      // each row is one query of its block
 }
 
 export interface Comparison {

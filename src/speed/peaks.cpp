@@ -1,4 +1,4 @@
-#include "peaks.h"
+#include "speed/peaks.h"
 
 #include <algorithm>
 #include <atomic>
@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace headlight::bench {
+namespace headlight::speed {
 namespace {
 
 // Keeps a result alive that nobody reads.
@@ -139,4 +139,4 @@ double read_bandwidth(int threads) {
   return static_cast<double>(share * threads) * sizeof(float) / seconds;
 }
 
-}  // namespace headlight::bench
+}  // namespace headlight::speed

@@ -1,0 +1,19 @@
+// --image: a picture as a model of images reads it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+
+#include "model/transformer.h"
+
+namespace headlight::app {
+
+// [1, C, height, width], resized, cropped, scaled and normalised as the model's
+// preprocessor_config.json says; without that file as transformers does by default (bilinear, to
+// [-1, 1]). Throws Error (bad_input) for a file that is no picture, and for settings that are not
+// understood or end in another size than the model's.
+at::Tensor read_image_input(const std::filesystem::path& image, const std::filesystem::path& model,
+                            const model::Config& config);
+
+}  // namespace headlight::app

@@ -1,0 +1,335 @@
+#include "app/train.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "app/interrupt.h"
+#include "headlight/error.h"
+#include "model/checkpoint.h"
+#include "report/number.h"
+#include "report/progress.h"
+#include "report/table.h"
+#include "report/terminal.h"
+#include "tensorfile/atomic_file.h"
+#include "tensorfile/json_file.h"
+#include "train/text_training.h"
+
+namespace headlight::app {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string kind = "translate", size = "small";
+  std::vector<std::string> data, valid;
+  fs::path out, resume;
+  bool keep_case = false;
+  // What replaces a default of the kind and size.
+  std::optional<int64_t> vocabulary, length, layers, dim, heads, ffn, steps, batch, warmup,
+      evaluate_every;
+  std::optional<double> dropout, learning_rate, label_smoothing, budget_minutes;
+};
+
+template <typename T>
+void replace(T& value, const std::optional<T>& given) {
+  if (given) value = *given;
+}
+
+std::vector<fs::path> absolute(const std::vector<std::string>& files) {
+  std::vector<fs::path> paths;
+  for (const std::string& file : files) paths.push_back(fs::absolute(file).lexically_normal());
+  return paths;
+}
+
+train::TextRun run_of(const Options& o, const Common& common) {
+  train::TextRun run = train::defaults_of(Json(o.kind).get<train::TextKind>(), o.size);
+  run.data = absolute(o.data);
+  run.valid = absolute(o.valid);
+  run.lower_case = run.lower_case && !o.keep_case;
+  run.threads = thread_count(common);
+  replace(run.vocabulary, o.vocabulary);
+  replace(run.length, o.length);
+  replace(run.layers, o.layers);
+  replace(run.dim, o.dim);
+  replace(run.heads, o.heads);
+  replace(run.ffn, o.ffn);
+  replace(run.dropout, o.dropout);
+  train::Settings& s = run.settings;
+  s.seed = common.seed;
+  // A budget alone is no reason to stop earlier.
+  if (o.budget_minutes) s.steps = 10'000'000;
+  replace(s.steps, o.steps);
+  replace(s.batch, o.batch);
+  replace(s.learning_rate, o.learning_rate);
+  replace(s.label_smoothing, o.label_smoothing);
+  replace(s.evaluate_every, o.evaluate_every);
+  s.warmup = std::min(s.warmup, std::max<int64_t>(1, s.steps / 4));
+  replace(s.warmup, o.warmup);
+  if (o.budget_minutes) s.budget_seconds = 60 * *o.budget_minutes;
+  return run;
+}
+
+// What run.json says, with the time and steps that are given now.
+train::TextRun resumed(const Options& o) {
+  const fs::path file = o.resume / "run.json";
+  if (!fs::exists(file))
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: there is no run to go on with (no run.json)", o.resume.string()));
+  train::TextRun run;
+  try {
+    run = tensorfile::read_json_file(file).at("run").get<train::TextRun>();
+  } catch (const nlohmann::json::exception& problem) {
+    throw Error(ErrorKind::bad_input, fmt::format("{}: {}", file.string(),
+                                                  tensorfile::json_problem(problem)));
+  }
+  if (o.budget_minutes) run.settings.budget_seconds = 60 * *o.budget_minutes;
+  return run;
+}
+
+void begin_folder(const fs::path& folder, const train::TextRun& run) {
+  const fs::path file = folder / "run.json";
+  const nlohmann::json said = {{"schema", "headlight.run/1"}, {"run", run}};
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  if (problem)
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: cannot create this folder: {}", folder.string(),
+                            problem.message()));
+  if (!fs::exists(file)) {
+    if (fs::exists(folder / "config.json"))
+      throw Error(ErrorKind::bad_input,
+                  fmt::format("{}: holds another model; choose a folder of its own",
+                              folder.string()));
+    tensorfile::write_file_atomically(file, said.dump(2) + "\n");
+    return;
+  }
+  nlohmann::json there = tensorfile::read_json_file(file), here = said;
+  for (nlohmann::json* json : {&there, &here})
+    if (json->contains("run") && (*json)["run"].contains("settings"))
+      (*json)["run"]["settings"].erase("budget_seconds");
+  if (there != here)
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: holds a run with other settings; go on with it by --resume {}, or "
+                            "choose another folder",
+                            folder.string(), shell_word(folder.string())));
+}
+
+// One that was made for this run and got nothing goes again.
+void remove_unused(const fs::path& folder, bool is_new) {
+  std::error_code ignored;
+  if (is_new && !fs::exists(folder / "tokenizer.json")) {
+    fs::remove(folder / "run.json", ignored);
+    fs::remove(folder, ignored);
+  }
+}
+
+std::string progress_text(const train::TextRun& run, double loss,
+                          const std::vector<train::Point>& curve) {
+  std::string text = "loss " + report::significant(loss);
+  if (curve.empty()) return text;
+  text += ", validation " + report::significant(curve.back().test_loss);
+  if (curve.back().score >= 0)
+    text += fmt::format(", {} {:.1f}", train::score_name(run.kind), curve.back().score);
+  return text;
+}
+
+train::Result train_with_progress(const train::TextRun& run, const train::TextMaterial& material,
+                                  const fs::path& folder, const Common& common) {
+  watch_for_interrupt();
+  report::ProgressLine line({.quiet = common.quiet});
+  const auto start = std::chrono::steady_clock::now();
+  int64_t first = -1;
+  double recent = 0;
+  return train::train_text(
+      run, material, folder,
+      [&](int64_t step, double loss, const std::vector<train::Point>& curve) {
+        if (first < 0) first = step - 1;
+        recent = recent == 0 ? loss : recent + 0.02 * (loss - recent);
+        const double seconds =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        const double per_step = seconds / double(step - first);
+        double left = per_step * double(run.settings.steps - step);
+        if (run.settings.budget_seconds > 0)
+          left = std::min(left, std::max(0.0, run.settings.budget_seconds - seconds));
+        line.update({.done = double(step),
+                     .total = double(step) + left / per_step,
+                     .unit = "steps",
+                     .text = progress_text(run, recent, curve),
+                     .seconds_left = left});
+        return !interrupted();
+      });
+}
+
+Json json_of(const train::TextRun& run, const train::TextMaterial& material,
+             const train::Result& result, const fs::path& folder) {
+  Json json = {{"schema", "headlight.train/1"},
+               {"kind", run.kind},
+               {"steps", result.steps},
+               {"seconds", result.seconds},
+               {"milliseconds_per_step", 1000 * result.seconds / double(result.steps)},
+               {"train_loss", result.curve.back().train_loss},
+               {"valid_loss", result.curve.back().test_loss},
+               {"perplexity", std::exp(result.curve.back().test_loss)},
+               {"parameters", model::parameter_count(material.config)},
+               {"vocabulary", material.config.vocabulary},
+               {"pairs", material.pairs},
+               {"held_out", material.held_out_pairs},
+               {"left_out", {{"empty", material.empty}, {"too_long", material.too_long}}},
+               {"checkpoint", folder.string()}};
+  if (result.curve.back().score >= 0)
+    json[train::score_name(run.kind)] = result.curve.back().score;
+  json["curve"] = result.curve;
+  return json;
+}
+
+void print_result(const train::TextRun& run, const train::TextMaterial& material,
+                  const train::Result& result, const fs::path& folder) {
+  const std::string score = train::score_name(run.kind);
+  report::Table table;
+  table.columns = {{.title = "step"},
+                   {.title = "train loss"},
+                   {.title = "validation loss"},
+                   {.title = "perplexity", .drop = 1}};
+  if (!score.empty()) table.columns.push_back({.title = score});
+  // A dozen lines say it.
+  const size_t every = result.curve.size() / 12 + 1;
+  for (size_t i = 0; i < result.curve.size(); ++i) {
+    const train::Point& p = result.curve[i];
+    if (i % every != 0 && i + 1 != result.curve.size()) continue;
+    table.rows.push_back({report::whole(p.step), report::significant(p.train_loss),
+                          report::significant(p.test_loss),
+                          report::significant(std::exp(p.test_loss))});
+    if (!score.empty()) table.rows.back().push_back(fmt::format("{:.1f}", p.score));
+  }
+  fmt::print("{}", report::render(table, report::terminal_width(), report::use_colour()));
+  const bool lm = run.kind == train::TextKind::lm;
+  std::string text = fmt::format(
+      "{} parameters, {} pieces; {} {} to learn from, {} held out.",
+      report::whole(model::parameter_count(material.config)),
+      report::whole(material.config.vocabulary), report::whole(material.pairs),
+      lm ? "lines" : "pairs", report::whole(material.held_out_pairs));
+  if (material.empty + material.too_long > 0)
+    text += fmt::format(" Left out: {} with nothing in them, {} longer than {} tokens.",
+                        report::whole(material.empty), report::whole(material.too_long),
+                        run.length);
+  text += fmt::format(" {} steps in {}.", report::whole(result.steps),
+                      report::duration(result.seconds));
+  fmt::print("\n{}\n", report::wrapped(text, report::terminal_width()));
+  fmt::print("Use it: headlight {} {} < lines.txt\n",
+             lm ? "generate" : nlohmann::json(run.kind).get<std::string>(),
+             shell_word(folder.string()));
+}
+
+void train_verb(const Options& o, const Common& common) {
+  if (common.device != "cpu")
+    throw Error(ErrorKind::usage, "train runs on the CPU; leave --device away");
+  const bool resumes = !o.resume.empty();
+  if (!resumes && (o.data.empty() || o.out.empty()))
+    throw Error(ErrorKind::usage, o.data.empty() ? "DATA is missing: files of text to learn from"
+                                                 : "--out is missing: the folder of the model");
+  const fs::path folder = resumes ? o.resume : o.out;
+  const train::TextRun run = resumes ? resumed(o) : run_of(o, common);
+  train::validate(run.settings);
+  train::config_of(run, 1024);  // says what is wrong with sizes before anything is read
+  // The number of threads may change last bits, so a run keeps its own.
+  at::set_num_threads(run.threads);
+  const bool is_new = !fs::exists(folder);
+  if (!resumes) begin_folder(folder, run);
+  train::Result result;
+  std::optional<train::TextMaterial> material;
+  try {
+    material = train::prepare_text(run, folder);
+    result = train_with_progress(run, *material, folder, common);
+  } catch (...) {
+    remove_unused(folder, is_new);
+    throw;
+  }
+  if (!result.finished)
+    throw Error(ErrorKind::interrupted,
+                fmt::format("stopped at step {}; what is done is kept. Go on with: headlight train "
+                            "--resume {}",
+                            result.steps, shell_word(folder.string())));
+  if (common.json)
+    fmt::print("{}\n", json_of(run, *material, result, folder).dump());
+  else
+    print_result(run, *material, result, folder);
+}
+
+}  // namespace
+
+void add_train(CLI::App& program, Common& common) {
+  auto options = std::make_shared<Options>();
+  Options& o = *options;
+  CLI::App* verb = program.add_subcommand(
+      "train", "A model of your own that translates, summarises or goes on with text");
+  verb->add_option("DATA", o.data,
+                   "Two files, source and target line by line, or one with a tab between them; for "
+                   "lm, files of lines")
+      ->type_name("FILE");
+  auto* what = "What to learn";
+  verb->add_option("--kind", o.kind, "translate, summarize or lm (a language model)")
+      ->check(CLI::IsMember({"translate", "summarize", "lm"}))
+      ->capture_default_str()
+      ->group(what);
+  verb->add_option("--valid", o.valid, "Data to validate on; without it a part is held out")
+      ->expected(1, 2)
+      ->type_name("FILE")
+      ->group(what);
+  verb->add_flag("--keep-case", o.keep_case,
+                 "Read capitals as they are (translate reads all in lower case)")
+      ->group(what);
+  verb->add_option("--vocabulary", o.vocabulary, "Pieces of words at most [8000]")->group(what);
+  verb->add_option("--length", o.length, "Longer pairs are left out, in tokens [256]")->group(what);
+
+  auto* model = "The model";
+  verb->add_option("--size", o.size, "small, or base (Vaswani et al.'s); the rest changes it")
+      ->check(CLI::IsMember({"small", "base"}))
+      ->capture_default_str()
+      ->group(model);
+  verb->add_option("--layers", o.layers, "Layers, of encoder and decoder each [4]")->group(model);
+  verb->add_option("--dim", o.dim, "Width [128]")->group(model);
+  verb->add_option("--heads", o.heads, "Heads a layer [4]")->group(model);
+  verb->add_option("--ffn", o.ffn, "Width of the feed-forward part [256]")->group(model);
+  verb->add_option("--dropout", o.dropout, "Dropout [0.3]")->group(model);
+
+  auto* training = "Training";
+  verb->add_option("--steps", o.steps, "Steps [12000]")->group(training);
+  verb->add_option("--budget-minutes", o.budget_minutes, "End after so many minutes, at any step")
+      ->check(CLI::PositiveNumber)
+      ->group(training);
+  verb->add_option("--batch", o.batch, "Tokens a step, padding included [2048]")->group(training);
+  verb->add_option("--learning-rate", o.learning_rate, "At the end of the warm-up [0.003]")
+      ->group(training);
+  verb->add_option("--warmup", o.warmup, "Steps of warm-up [1500]")->group(training);
+  verb->add_option("--label-smoothing", o.label_smoothing, "Share of a label for all classes [0.1]")
+      ->group(training);
+  verb->add_option("--evaluate-every", o.evaluate_every, "Steps between looks at validation [500]")
+      ->group(training);
+
+  auto* folder = "The folder";
+  CLI::Option* out = verb->add_option("--out", o.out, "Where the model goes; a run there goes on")
+                         ->type_name("FOLDER")
+                         ->group(folder);
+  verb->add_option("--resume", o.resume,
+                   "Go on with the run in this folder, with its own settings but --budget-minutes")
+      ->type_name("FOLDER")
+      ->excludes(out)
+      ->group(folder);
+  verb->footer(
+      "In brackets: what translate takes; summarize and lm have others.\n"
+      "Ctrl-C keeps what is done. The folder is a model for every other verb.\n\n"
+      "Example:\n"
+      "  headlight train train.en train.de --valid val.en val.de \\\n"
+      "    --budget-minutes 20 --out en-de\n"
+      "  headlight translate en-de < test.en > test.out");
+  verb->callback([options, &common] { train_verb(*options, common); });
+}
+
+}  // namespace headlight::app

@@ -1,0 +1,199 @@
+#include "app/writing.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/interrupt.h"
+#include "headlight/error.h"
+#include "report/progress.h"
+#include "task/text_model.h"
+#include "text/lines.h"
+
+namespace headlight::app {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct Verb {
+  const char* name;
+  const char* about;
+  const char* example;
+  bool writes_on;  // a language model: one way at a time unless beams are asked for
+};
+
+struct Options {
+  fs::path model;
+  fs::path file = "-";
+  task::Writing writing;
+  std::optional<int64_t> beams;
+  bool scores = false;
+};
+
+void check(const Verb& verb, Options& o) {
+  const auto refuse = [](const std::string& message) { throw Error(ErrorKind::usage, message); };
+  task::Writing& w = o.writing;
+  const bool drawn = w.temperature > 0;
+  if ((w.top_k > 0 || w.top_p < 1) && !drawn) w.temperature = 1;
+  w.beams = o.beams.value_or(verb.writes_on || w.temperature > 0 ? 1 : 5);
+  if (w.temperature > 0 && w.beams > 1)
+    refuse("beam search takes the likeliest texts and draws none: leave --beam away, or "
+           "--temperature, --top-k and --top-p");
+  if (w.nbest > 1 && w.beams == 1 && w.temperature == 0)
+    refuse("there is only one text to find token by token: --nbest needs --beam or --temperature");
+  if (w.beams > 1 && w.nbest > w.beams)
+    refuse(fmt::format("--nbest {} needs at least as many beams; there are {}", w.nbest, w.beams));
+}
+
+Json json_of(const std::vector<std::vector<task::Written>>& lines, const Options& o) {
+  Json all = Json::array();
+  for (const auto& texts : lines) {
+    Json line = Json::array();
+    for (const task::Written& written : texts)
+      line.push_back({{"text", written.text}, {"score", written.score}});
+    if (o.writing.nbest == 1)
+      all.push_back(line.empty() ? Json{{"text", ""}, {"score", nullptr}} : line[0]);
+    else
+      all.push_back(std::move(line));
+  }
+  return all;
+}
+
+// `nbest` lines for every line that was read, so that the place of a line says where it belongs.
+void print_lines(const std::vector<std::vector<task::Written>>& lines, const Options& o) {
+  for (const auto& texts : lines)
+    for (size_t i = 0; i < static_cast<size_t>(o.writing.nbest); ++i) {
+      const bool there = i < texts.size();
+      const std::string score =
+          o.scores ? (there ? fmt::format("{:.4f}\t", texts[i].score) : "\t") : "";
+      fmt::print("{}{}\n", score, there ? texts[i].text : "");
+    }
+  std::fflush(stdout);
+}
+
+void write(const Verb& verb, Options o, const Common& common) {
+  if (common.device != "cpu")
+    throw Error(ErrorKind::usage, fmt::format("{} runs on the CPU; leave --device away", verb.name));
+  check(verb, o);
+  o.writing.seed = common.seed;
+  at::set_num_threads(thread_count(common));
+  const task::TextModel model = task::read_text_model(o.model);
+  const std::vector<std::string> lines = text::read_lines(o.file);
+  const std::string name = o.file == "-" ? "standard input" : o.file.string();
+
+  watch_for_interrupt();
+  const auto start = std::chrono::steady_clock::now();
+  report::ProgressLine progress({.quiet = common.quiet});
+  // Lines of one part are sorted by length, which needs many; those who wait want to see some soon.
+  constexpr size_t kPart = 2000;
+  Json all = Json::array();
+  size_t done = 0;
+  while (done < lines.size() && !interrupted()) {
+    const size_t end = std::min(lines.size(), done + kPart);
+    const std::vector<std::string> part(lines.begin() + static_cast<std::ptrdiff_t>(done),
+                                        lines.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto written = task::write_lines(
+        model, part, o.writing, name, static_cast<int64_t>(done) + 1, [&](int64_t of_part) {
+          progress.update({.done = double(done) + double(of_part),
+                           .total = double(lines.size()),
+                           .unit = "lines"});
+          return !interrupted();
+        });
+    if (interrupted()) break;
+    if (common.json)
+      for (Json& line : json_of(written, o)) all.push_back(std::move(line));
+    else
+      print_lines(written, o);
+    done = end;
+  }
+  progress.finish();
+  if (done < lines.size())
+    throw Error(ErrorKind::interrupted,
+                fmt::format("stopped; the first {} of {} lines are written", done, lines.size()));
+  if (!common.json) return;
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  fmt::print("{}\n", Json{{"schema", "headlight.writing/1"},
+                          {"lines", std::move(all)},
+                          {"seconds", seconds}}
+                         .dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+void add_verb(CLI::App& program, const Common& common, const Verb& how) {
+  auto options = std::make_shared<Options>();
+  Options& o = *options;
+  task::Writing& w = o.writing;
+  CLI::App* verb = program.add_subcommand(how.name, how.about);
+  verb->add_option("MODEL", o.model, "A folder of headlight train, or of Hugging Face")
+      ->required()
+      ->type_name("FOLDER");
+  verb->add_option("FILE", o.file, "Lines of text; - is standard input")->capture_default_str();
+  auto* search = "How to write";
+  verb->add_option("--beam", o.beams,
+                   how.writes_on ? "Ways to go on that are followed at once [1]"
+                                 : "Ways to go on that are followed at once; 1: greedy [5]")
+      ->check(CLI::Range(1, 1000))
+      ->group(search);
+  verb->add_option("--length-penalty", w.length_penalty,
+                   "Scores are divided by length to this power; above 1 favours long texts")
+      ->capture_default_str()
+      ->group(search);
+  verb->add_flag("--early-stopping", w.early_stopping,
+                 "Beams end with the first that are found, as BART asks for")
+      ->group(search);
+  verb->add_option("--temperature", w.temperature, "Draw tokens, the likelier the more often")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group(search);
+  verb->add_option("--top-k", w.top_k, "Draw among so many tokens; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group(search);
+  verb->add_option("--top-p", w.top_p, "Draw among the likeliest with this probability together")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-9, 1.0))
+      ->group(search);
+  verb->add_option("--tokens", w.most_tokens,
+                   how.writes_on ? "New tokens at most; 0: 64"
+                                 : "Tokens at most; 0: twice the source and 20")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber)
+      ->group(search);
+  auto* lines = "Lines";
+  verb->add_option("--nbest", w.nbest, "Texts for every line, one below the other")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000))
+      ->group(lines);
+  verb->add_flag("--scores", o.scores, "Write each text's score and a tab before it")->group(lines);
+  verb->add_option("--batch", w.batch, "Lines at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100000))
+      ->group(lines);
+  verb->add_flag("--cut", w.cut, "Cut lines that are longer than the model reads")->group(lines);
+  verb->footer(std::string("An empty line stays an empty line.\n\nExample:\n") + how.example);
+  verb->callback([options, &common, how] { write(how, *options, common); });
+}
+
+}  // namespace
+
+void add_writing(CLI::App& program, const Common& common) {
+  add_verb(program, common,
+           {"translate", "Lines in one language to lines in another",
+            "  headlight translate en-de/ < test.en > test.de", false});
+  add_verb(program, common,
+           {"summarize", "Long lines to short ones",
+            "  headlight summarize summaries/ long.txt --length-penalty 0.8", false});
+  add_verb(program, common,
+           {"generate", "Lines that a language model goes on with",
+            "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8 --tokens 40",
+            true});
+}
+
+}  // namespace headlight::app

@@ -1,0 +1,12 @@
+// headlight translate, summarize and generate: lines in, lines out, by a model that writes.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "app/verb_options.h"
+
+namespace headlight::app {
+
+void add_writing(CLI::App& program, const Common& common);
+
+}  // namespace headlight::app

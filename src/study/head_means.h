@@ -1,0 +1,21 @@
+// What every head hands to the output projection on average.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "model/transformer.h"
+#include "study/example.h"
+
+namespace headlight::study {
+
+// By stack and layer [H, d]: the mean over all rows that are no padding, for model::Gates::means.
+// Attention is computed once more from what the pass captures; no matrix of tokens by tokens is
+// made. `before` is called ahead of each batch with the share that is done.
+std::map<std::string, std::vector<at::Tensor>> head_means(
+    const model::Transformer& model, const std::vector<Batch>& batches,
+    const std::function<void(double)>& before = {});
+
+}  // namespace headlight::study

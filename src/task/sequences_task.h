@@ -1,0 +1,26 @@
+// Learning to write: batches of sequences that are about as long as each other.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "task/task.h"
+
+namespace headlight::task {
+
+using Sequence = std::vector<int32_t>;
+
+// Sources as the encoder reads them, and targets as they are to be written, each with its end. No
+// sources: a language model.
+struct Sequences {
+  std::vector<Sequence> sources, targets;
+};
+
+// `size` of train_batch() is how many tokens a batch has at most, padding included, on its longer
+// side; a single longer pair makes a batch of its own. Every pair comes once an epoch. `begin` is
+// what the decoder reads first, `padding` what rows are filled up with.
+std::unique_ptr<Task> make_sequences_task(std::string name, Sequences training, Sequences held_out,
+                                          int64_t begin, int64_t padding);
+
+}  // namespace headlight::task

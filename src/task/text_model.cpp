@@ -1,0 +1,254 @@
+#include "task/text_model.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "headlight/error.h"
+#include "model/beam_search.h"
+#include "model/checkpoint.h"
+#include "model/sampling.h"
+#include "task/random.h"
+#include "tensorfile/json_file.h"
+
+namespace headlight::task {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kWritten = 64;         // tokens behind a prompt
+constexpr int64_t kBatchTokens = 16384;  // of what is read, padding included
+
+struct Line {
+  size_t number = 0;  // from 0
+  std::vector<int64_t> ids;
+};
+
+void check_tokenizer(const text::Tokenizer& tokenizer, const at::Tensor& table,
+                     const fs::path& folder) {
+  if (tokenizer.id_limit() > table.size(0))
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: the tokenizer has ids up to {}, but the model's embedding has {} "
+                            "rows; they do not belong together",
+                            folder.string(), tokenizer.id_limit() - 1, table.size(0)));
+}
+
+// What Marian must not write is said beside the model.
+std::vector<int64_t> forbidden_tokens(const fs::path& folder, int64_t vocabulary) {
+  std::vector<int64_t> tokens;
+  for (const char* name : {"generation_config.json", "config.json"}) {
+    if (!fs::exists(folder / name)) continue;
+    const nlohmann::json json = tensorfile::read_json_file(folder / name);
+    if (!json.is_object() || !json.contains("bad_words_ids")) continue;
+    const nlohmann::json& words = json["bad_words_ids"];
+    if (!words.is_array()) continue;
+    for (const nlohmann::json& word : words)
+      if (word.is_array() && word.size() == 1 && word[0].is_number_integer() &&
+          word[0].get<int64_t>() >= 0 && word[0].get<int64_t>() < vocabulary)
+        tokens.push_back(word[0].get<int64_t>());
+    break;
+  }
+  return tokens;
+}
+
+bool is_blank(const std::string& line) {
+  return line.find_first_not_of(" \t\r") == std::string::npos;
+}
+
+// 0: no limit.
+int64_t longest(const model::Config& c) {
+  const bool unlimited = c.position == model::Position::rotary ||
+                         c.position == model::Position::relative ||
+                         c.position == model::Position::none;
+  return unlimited ? 0 : c.positions;
+}
+
+// Without what does not fit, but with what the tokenizer puts behind a text.
+std::vector<int64_t> fitting(const text::Encoding& encoding, int64_t room) {
+  size_t behind = 0;
+  while (behind < encoding.size() && encoding.special[encoding.size() - 1 - behind]) ++behind;
+  const size_t kept = static_cast<size_t>(room) - std::min(behind, static_cast<size_t>(room));
+  std::vector<int64_t> ids(encoding.ids.begin(),
+                           encoding.ids.begin() + static_cast<std::ptrdiff_t>(kept));
+  ids.insert(ids.end(), encoding.ids.end() - static_cast<std::ptrdiff_t>(behind),
+             encoding.ids.end());
+  return ids;
+}
+
+Line read_line(const TextModel& model, const std::string& text, size_t number, const Writing& how,
+               const std::string& place) {
+  const model::Config& c = model.model.config;
+  const bool two = c.kind == model::Kind::encoder_decoder;
+  Line line{number, {}};
+  try {
+    const text::Encoding encoding = text::encode(model.source, text);
+    line.ids = encoding.ids;
+    // A language model needs room to write on.
+    const int64_t room = longest(c) - (two ? 0 : 1);
+    if (longest(c) > 0 && static_cast<int64_t>(line.ids.size()) > room) {
+      if (!how.cut)
+        throw Error(ErrorKind::bad_input,
+                    fmt::format("{} tokens, but the model reads {}; shorten it, or let --cut do so",
+                                line.ids.size(), room));
+      line.ids = fitting(encoding, room);
+    }
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}: {}", place, error.what()));
+  }
+  return line;
+}
+
+// Lines of about the same length together; a language model's of just the same.
+std::vector<std::vector<Line>> batches_of(std::vector<Line> lines, bool same, int64_t most) {
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const Line& a, const Line& b) { return a.ids.size() > b.ids.size(); });
+  std::vector<std::vector<Line>> batches;
+  for (Line& line : lines) {
+    if (line.ids.empty()) continue;
+    const bool fits = !batches.empty() && static_cast<int64_t>(batches.back().size()) < most &&
+                      (!same || batches.back()[0].ids.size() == line.ids.size()) &&
+                      static_cast<int64_t>((batches.back().size() + 1) *
+                                           batches.back()[0].ids.size()) <= kBatchTokens;
+    if (!fits) batches.emplace_back();
+    batches.back().push_back(std::move(line));
+  }
+  return batches;
+}
+
+// Padding at the end, where it changes nothing.
+at::Tensor padded(const std::vector<Line>& batch, at::Tensor& lengths) {
+  const auto rows = static_cast<int64_t>(batch.size());
+  const auto columns = static_cast<int64_t>(batch[0].ids.size());
+  at::Tensor ids = at::zeros({rows, columns}, at::kLong);
+  lengths = at::empty({rows}, at::kLong);
+  for (int64_t row = 0; row < rows; ++row) {
+    const std::vector<int64_t>& line = batch[static_cast<size_t>(row)].ids;
+    std::copy(line.begin(), line.end(), ids.data_ptr<int64_t>() + row * columns);
+    lengths.data_ptr<int64_t>()[row] = static_cast<int64_t>(line.size());
+  }
+  return ids;
+}
+
+std::vector<std::vector<model::Hypothesis>> hypotheses_of(const TextModel& model,
+                                                          const std::vector<Line>& batch,
+                                                          const Writing& how) {
+  const bool two = model.model.config.kind == model::Kind::encoder_decoder;
+  model::Inputs inputs;
+  at::Tensor lengths;
+  const at::Tensor ids = padded(batch, lengths);
+  if (two) {
+    inputs.source = ids;
+    inputs.source_lengths = lengths;
+  } else {
+    inputs.tokens = ids;
+  }
+  std::vector<int64_t> most;
+  for (const Line& line : batch) {
+    const auto read = static_cast<int64_t>(line.ids.size());
+    most.push_back(how.most_tokens > 0 ? how.most_tokens : two ? 2 * read + 20 : kWritten);
+  }
+  if (how.beams > 1)
+    return beam_search(model.model, inputs,
+                       {.beams = how.beams,
+                        .length_penalty = how.length_penalty,
+                        .early_stopping = how.early_stopping,
+                        .tokens = most,
+                        .end_tokens = model.end_tokens,
+                        .forbidden = model.forbidden});
+  std::vector<std::vector<model::Hypothesis>> all(batch.size());
+  for (int64_t draw = 0; draw < how.nbest; ++draw) {
+    std::vector<uint64_t> seeds;
+    for (const Line& line : batch)
+      seeds.push_back(mix(mix(how.seed, line.number), static_cast<uint64_t>(draw)));
+    std::vector<model::Hypothesis> drawn = sample(model.model, inputs,
+                                                  {.temperature = how.temperature,
+                                                   .top_k = how.top_k,
+                                                   .top_p = how.top_p,
+                                                   .seeds = seeds,
+                                                   .tokens = most,
+                                                   .end_tokens = model.end_tokens,
+                                                   .forbidden = model.forbidden});
+    for (size_t row = 0; row < drawn.size(); ++row) {
+      drawn[row].score /=
+          std::pow(static_cast<double>(drawn[row].tokens.size()), how.length_penalty);
+      all[row].push_back(std::move(drawn[row]));
+    }
+  }
+  return all;
+}
+
+Written told(const TextModel& model, const Line& line, const model::Hypothesis& found) {
+  std::vector<int64_t> ids;
+  if (model.model.config.kind != model::Kind::encoder_decoder) ids = line.ids;
+  ids.insert(ids.end(), found.tokens.begin(), found.tokens.end());
+  // Rows of the output that the tokenizer has no token for, as padded vocabularies have.
+  std::erase_if(ids, [&](int64_t id) { return !model.target.token_of(id); });
+  Written written{text::decode(model.target, ids), found.score};
+  for (char& c : written.text)
+    if (c == '\n' || c == '\r') c = ' ';
+  return written;
+}
+
+}  // namespace
+
+fs::path target_tokenizer_file(const fs::path& folder) {
+  for (const char* name : {"target_tokenizer.json", "target.spm"})
+    if (fs::exists(folder / name)) return folder / name;
+  return folder;
+}
+
+TextModel read_text_model(const fs::path& folder) {
+  model::Transformer model = model::load(folder);
+  const model::Config& c = model.config;
+  if (c.kind == model::Kind::encoder_only || !c.causal || !c.output ||
+      c.output_place != model::OutputPlace::every || c.patch > 0)
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: this model writes no text: it is no causal decoder of tokens",
+                            folder.string()));
+  text::Tokenizer source = text::read_tokenizer(folder);
+  text::Tokenizer target = target_tokenizer_file(folder) == folder
+                               ? source
+                               : text::read_tokenizer(target_tokenizer_file(folder));
+  const bool two = c.kind == model::Kind::encoder_decoder;
+  check_tokenizer(source, two ? model.encoder.tokens : model.decoder.tokens, folder);
+  check_tokenizer(target, model.decoder.tokens, folder);
+  std::vector<int64_t> ends = c.end_tokens;
+  std::vector<int64_t> forbidden = forbidden_tokens(folder, c.classes);
+  return {std::move(model), std::move(source), std::move(target), std::move(ends),
+          std::move(forbidden)};
+}
+
+std::vector<std::vector<Written>> write_lines(const TextModel& model,
+                                              const std::vector<std::string>& lines,
+                                              const Writing& how, const std::string& where,
+                                              int64_t first_line,
+                                              const std::function<bool(int64_t done)>& progress) {
+  std::vector<Line> read;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (is_blank(lines[i])) continue;
+    const std::string place =
+        fmt::format("{}line {}", where.empty() ? "" : where + ": ",
+                    first_line + static_cast<int64_t>(i));
+    read.push_back(read_line(model, lines[i], i, how, place));
+    read.back().number += static_cast<size_t>(first_line);
+  }
+  std::vector<std::vector<Written>> written(lines.size());
+  int64_t done = static_cast<int64_t>(lines.size() - read.size());
+  const bool same = model.model.config.kind == model::Kind::decoder_only;
+  for (const std::vector<Line>& batch : batches_of(std::move(read), same, how.batch)) {
+    const auto found = hypotheses_of(model, batch, how);
+    for (size_t row = 0; row < batch.size(); ++row) {
+      auto& texts = written[batch[row].number - static_cast<size_t>(first_line)];
+      const size_t kept = std::min(found[row].size(), static_cast<size_t>(how.nbest));
+      for (size_t i = 0; i < kept; ++i) texts.push_back(told(model, batch[row], found[row][i]));
+    }
+    done += static_cast<int64_t>(batch.size());
+    if (progress && !progress(done)) break;
+  }
+  return written;
+}
+
+}  // namespace headlight::task

@@ -1,0 +1,19 @@
+// Files of one text a line.
+#pragma once
+
+#include <filesystem>
+#include <istream>
+#include <string>
+#include <vector>
+
+namespace headlight::text {
+
+// Lines without their ends (\n or \r\n); a last one needs no end, and a byte order mark at the
+// start is no text. `name` is for messages. Throws Error (bad_input) naming the line and the byte
+// that is not UTF-8.
+std::vector<std::string> read_lines(std::istream& from, const std::string& name);
+
+// "-" is standard input. A compressed file is refused with how to unpack it.
+std::vector<std::string> read_lines(const std::filesystem::path& file);
+
+}  // namespace headlight::text

@@ -1,0 +1,45 @@
+// Learning to write from files of text: everything that decides such a run.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "train/settings.h"
+
+namespace headlight::train {
+
+// What is learned: to write a line's counterpart, or to go on with lines.
+enum class TextKind { translate, summarize, lm };
+
+struct TextRun {
+  TextKind kind = TextKind::translate;
+  std::vector<std::filesystem::path> data;   // two parallel files or one with tabs; lm: lines
+  std::vector<std::filesystem::path> valid;  // the same; none: a part of the data is held out
+  int64_t vocabulary = 8000;                 // pieces at most
+  bool lower_case = false;                   // of what is read; what is written keeps its case
+  int64_t length = 256;                      // longer pairs are left out, in tokens
+  int64_t layers = 4, dim = 128, heads = 4, ffn = 256;
+  double dropout = 0.3;
+  int threads = 1;
+  Settings settings;  // its batch counts tokens
+};
+
+// `size` is "small" (about 2 million parameters, for tens of thousands of pairs on a laptop) or
+// "base" (that of Vaswani et al. 2017). Throws Error (usage) for other names.
+TextRun defaults_of(TextKind kind, const std::string& size);
+
+// The model that a run trains. Encoder-decoder: in the shape of transformers' Pegasus (norms before
+// each part, sinusoidal positions, one table for source, target and output); language model: in the
+// shape of Llama. Throws Error (usage) for sizes that make no model.
+model::Config config_of(const TextRun& run, int64_t vocabulary);
+
+NLOHMANN_JSON_SERIALIZE_ENUM(TextKind, {{TextKind::translate, "translate"},
+                                        {TextKind::summarize, "summarize"},
+                                        {TextKind::lm, "lm"}})
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, data, valid, vocabulary, lower_case, length,
+                                   layers, dim, heads, ffn, dropout, threads, settings)
+
+}  // namespace headlight::train

@@ -1,0 +1,183 @@
+#include "train/text_training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "headlight/error.h"
+#include "model/checkpoint.h"
+#include "score/evaluation.h"
+#include "score/rouge.h"
+#include "task/random.h"
+#include "task/sequences_task.h"
+#include "task/text_model.h"
+#include "tensorfile/atomic_file.h"
+#include "text/learned_pieces.h"
+#include "text/letter_case.h"
+
+namespace headlight::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kHeldOutShare = 0.05;
+constexpr int64_t kHeldOutMost = 1000;  // pairs
+
+task::ParallelText read(const TextRun& run, const std::vector<fs::path>& files) {
+  return run.kind == TextKind::lm ? task::read_alone(files) : task::read_pairs(files);
+}
+
+std::string names_of(const std::vector<fs::path>& files) {
+  std::string names;
+  for (const fs::path& file : files) names += (names.empty() ? "" : " and ") + file.string();
+  return names;
+}
+
+void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const fs::path& folder) {
+  std::vector<std::string> lines;
+  for (const std::string& source : text.sources)
+    lines.push_back(run.lower_case ? text::lower_case_text(source) : source);
+  lines.insert(lines.end(), text.targets.begin(), text.targets.end());
+  const text::Pieces pieces = text::learn_pieces(lines, run.vocabulary);
+  const bool lm = run.kind == TextKind::lm;
+  const auto write = [&](const char* name, const nlohmann::ordered_json& json) {
+    tensorfile::write_file_atomically(folder / name, json.dump() + "\n");
+  };
+  write("tokenizer_config.json", {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                  {"pad_token", "<pad>"},
+                                  {"eos_token", "</s>"},
+                                  {"unk_token", "<unk>"},
+                                  {"bos_token", "<s>"},
+                                  {"model_max_length", run.length}});
+  if (run.lower_case) write("target_tokenizer.json", text::tokenizer_json(pieces, {}));
+  // Last: a folder that has it has all.
+  write("tokenizer.json", text::tokenizer_json(pieces, {.lower_case = run.lower_case,
+                                                        .keep_spaces = lm,
+                                                        .begin = lm,
+                                                        .end = !lm}));
+}
+
+uint64_t hash_of(const task::Sequence& ids, uint64_t hash) {
+  for (const int32_t id : ids) hash = task::mix(hash, static_cast<uint64_t>(id));
+  return hash;
+}
+
+task::Sequence encoded(const text::Tokenizer& tokenizer, const std::string& line) {
+  const std::vector<int64_t> ids = text::encode(tokenizer, line).ids;
+  return {ids.begin(), ids.end()};
+}
+
+struct Encoded {
+  task::Sequences sequences;
+  task::ParallelText text;  // of what was kept
+  int64_t too_long = 0;
+};
+
+Encoded encode_all(const TextRun& run, const task::ParallelText& text,
+                   const text::Tokenizer& source, const text::Tokenizer& target) {
+  Encoded all;
+  for (size_t i = 0; i < text.targets.size(); ++i) {
+    task::Sequence from, to = encoded(target, text.targets[i]);
+    if (run.kind == TextKind::lm) {  // the tokenizer puts <s> before a prompt; targets end instead
+      to.erase(to.begin());
+      to.push_back(static_cast<int32_t>(text::kEnd));
+    } else {
+      from = encoded(source, text.sources[i]);
+    }
+    if (static_cast<int64_t>(std::max(from.size(), to.size())) > run.length) {
+      ++all.too_long;
+      continue;
+    }
+    all.sequences.targets.push_back(std::move(to));
+    all.text.targets.push_back(text.targets[i]);
+    if (run.kind == TextKind::lm) continue;
+    all.sequences.sources.push_back(std::move(from));
+    all.text.sources.push_back(text.sources[i]);
+  }
+  return all;
+}
+
+double judged(const TextRun& run, const TextMaterial& material, const model::Transformer& model) {
+  const task::TextModel writer{model, material.source, material.target, model.config.end_tokens, {}};
+  std::vector<std::string> texts;
+  for (const auto& written : task::write_lines(writer, material.judged.sources,
+                                               {.beams = 1, .batch = 128, .cut = true}))
+    texts.push_back(written.empty() ? "" : written[0].text);
+  const std::vector<std::string>& right = material.judged.targets;
+  if (run.kind == TextKind::translate) return score::corpus_bleu(texts, right);
+  double sum = 0;
+  for (size_t i = 0; i < texts.size(); ++i) sum += score::rouge(texts[i], right[i]).longest;
+  return 100 * sum / static_cast<double>(texts.size());
+}
+
+}  // namespace
+
+TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
+  task::ParallelText text = read(run, run.data);
+  const auto lines = static_cast<int64_t>(text.targets.size());
+  const int64_t empty = task::remove_empty(text);
+  task::ParallelText valid;
+  if (run.valid.empty()) {
+    valid = task::hold_out(text, kHeldOutShare, kHeldOutMost);
+  } else {
+    valid = read(run, run.valid);
+    task::remove_empty(valid);
+  }
+  const auto refuse = [&](int64_t too_long) {
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: of {} lines {} are empty and {} longer than {} tokens; what is "
+                            "left is too little to train on and to hold out a part for validation",
+                            names_of(run.data), lines, empty, too_long, run.length));
+  };
+  if (text.targets.empty() || valid.targets.empty()) refuse(0);
+  if (!fs::exists(folder / "tokenizer.json")) learn_tokenizers(run, text, folder);
+  const text::Tokenizer source = text::read_tokenizer(folder);
+  const fs::path target_file = task::target_tokenizer_file(folder);
+  const text::Tokenizer target = target_file == folder ? source : text::read_tokenizer(target_file);
+
+  Encoded training = encode_all(run, text, source, target);
+  Encoded held_out = encode_all(run, valid, source, target);
+  const int64_t too_long = training.too_long + held_out.too_long;
+  if (training.sequences.targets.empty() || held_out.sequences.targets.empty()) refuse(too_long);
+  uint64_t content = 0;
+  for (const auto* side : {&training.sequences, &held_out.sequences}) {
+    for (const task::Sequence& ids : side->targets) content = hash_of(ids, content);
+    for (const task::Sequence& ids : side->sources) content = hash_of(ids, content);
+  }
+  TextMaterial material{.task = nullptr,
+                        .held_out = {},
+                        .judged = {},
+                        .source = source,
+                        .target = target,
+                        .config = config_of(run, std::max(source.id_limit(), target.id_limit())),
+                        .pairs = static_cast<int64_t>(training.sequences.targets.size()),
+                        .held_out_pairs = static_cast<int64_t>(held_out.sequences.targets.size()),
+                        .empty = empty,
+                        .too_long = too_long};
+  if (run.kind != TextKind::lm) {
+    material.judged = std::move(held_out.text);
+    material.judged.sources.resize(std::min<size_t>(material.judged.sources.size(), kHeldOutMost));
+    material.judged.targets.resize(material.judged.sources.size());
+  }
+  material.task = task::make_sequences_task(
+      fmt::format("{} (content {:016x})", nlohmann::json(run.kind).get<std::string>(), content),
+      std::move(training.sequences), std::move(held_out.sequences), text::kBegin, text::kPadding);
+  material.held_out = material.task->test_set(kHeldOutMost);
+  return material;
+}
+
+std::string score_name(TextKind kind) {
+  return kind == TextKind::translate ? "bleu" : kind == TextKind::summarize ? "rougeL" : "";
+}
+
+Result train_text(const TextRun& run, const TextMaterial& material, const fs::path& folder,
+                  const Observer& observer) {
+  const Judge judge = [&](const model::Transformer& model) {
+    model::save(model, folder);
+    return run.kind == TextKind::lm ? -1 : judged(run, material, model);
+  };
+  return train(material.config, *material.task, material.held_out, run.settings, folder, observer,
+               judge);
+}
+
+}  // namespace headlight::train

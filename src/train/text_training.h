@@ -1,0 +1,43 @@
+// From files of text to a folder with a model that writes.
+//
+// The folder of a run: run.json (what was asked for), tokenizer.json (and target_tokenizer.json
+// where what is written keeps its case), what train() keeps in it, and with every point of the curve
+// the model so far.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "task/parallel_text.h"
+#include "task/task.h"
+#include "text/tokenizer.h"
+#include "train/text_run.h"
+#include "train/trainer.h"
+
+namespace headlight::train {
+
+struct TextMaterial {
+  std::unique_ptr<task::Task> task;
+  task::Batch held_out;       // for the loss
+  task::ParallelText judged;  // what is written to be scored; none for a language model
+  text::Tokenizer source, target;
+  model::Config config;
+  int64_t pairs = 0, held_out_pairs = 0;
+  int64_t empty = 0, too_long = 0;  // pairs that were left out
+};
+
+// Reads and checks the data, and the folder's vocabulary or, if it has none, learns one and writes
+// it there. Throws Error: bad_input naming what is wrong with which file and line, usage.
+TextMaterial prepare_text(const TextRun& run, const std::filesystem::path& folder);
+
+// What the scores of the curve are: "bleu", "rougeL" or, for a language model, "".
+std::string score_name(TextKind kind);
+
+// Trains until its steps, its budget or the observer end it, from where the folder stands. After
+// the first point of the curve the folder always holds a whole model.
+Result train_text(const TextRun& run, const TextMaterial& material,
+                  const std::filesystem::path& folder, const Observer& observer);
+
+}  // namespace headlight::train
