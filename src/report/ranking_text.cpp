@@ -108,15 +108,21 @@ std::string ends(const Ranking& ranking, int width, bool colour) {
   return render(table, width, colour);
 }
 
+// As many of its points as the width has room for, both ends among them.
 std::string curve(const heads::RemovalCurve& curve, int width, bool colour) {
-  Table table{.columns = {{.title = "gone", .right = false}}, .rows = {{"loss"}}};
-  const size_t last = curve.losses.size() - 1, points = std::min(last + 1, kPoints);
-  for (size_t i = 0; i < points; ++i) {
-    const size_t k = points == 1 ? 0 : (i * last + (points - 1) / 2) / (points - 1);
-    table.columns.push_back({.title = fmt::to_string(k)});
-    table.rows[0].push_back(significant(curve.losses[k], 4));
+  const size_t last = curve.losses.size() - 1;
+  for (size_t points = std::min(last + 1, kPoints);; --points) {
+    Table table{.columns = {{.title = "gone", .right = false}}, .rows = {{"loss"}}};
+    int needed = 4;
+    for (size_t i = 0; i < points; ++i) {
+      const size_t k = i * last / std::max<size_t>(1, points - 1);
+      table.columns.push_back({.title = fmt::to_string(k)});
+      table.rows[0].push_back(significant(curve.losses[k], 4));
+      needed += 2 + std::max(display_width(table.columns.back().title),
+                             display_width(table.rows[0].back()));
+    }
+    if (needed <= width || points <= 2) return render(table, width, colour);
   }
-  return render(table, width, colour);
 }
 
 std::string agreement(const Importance& found) {
@@ -131,9 +137,8 @@ std::string agreement(const Importance& found) {
 
 std::string free_heads(const heads::RemovalCurve& curve, double tolerance, const char* unit) {
   const int64_t most = heads::free_heads(curve.losses, tolerance);
-  return fmt::format("{} of {} can go for {} nats.", most,
-                     counted(static_cast<int64_t>(curve.order.size()), unit),
-                     significant(tolerance, 2));
+  return fmt::format("{} of {} can go for {:.3g} nats.", most,
+                     counted(static_cast<int64_t>(curve.order.size()), unit), tolerance);
 }
 
 }  // namespace
