@@ -94,8 +94,8 @@ class Pruner {
   void leave_out_what_no_config_says(RemovalPlan& plan) const {
     RemovalPlan possible{.greedy = plan.greedy};
     for (size_t step = 0; step < plan.steps.size(); ++step)
-      if (model::takes_heads(settings_.type,
-                             model::cut_heads(data_.model, plan.steps[step]).config)) {
+      if (step == 0 || model::takes_heads(settings_.type,
+                                          model::cut_heads(data_.model, plan.steps[step]).config)) {
         possible.steps.push_back(plan.steps[step]);
         possible.losses.push_back(plan.losses[step]);
       }
