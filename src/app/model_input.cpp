@@ -11,6 +11,7 @@
 #include "headlight/error.h"
 #include "model/checkpoint.h"
 #include "model/generate.h"
+#include "task/text_model.h"
 #include "tensorfile/atomic_file.h"
 #include "text/tokenizer.h"
 
@@ -256,10 +257,10 @@ ModelInput parallel(const InputOptions& o, const model::Transformer& model) {
     refuse(fmt::format("--pairs: {} has {} lines and {} has {}; they must be parallel", o.pairs[0],
                        first.size(), o.pairs[1], second.size()));
   const bool two = model.config.kind == model::Kind::encoder_decoder;
-  const bool own_target = two && fs::exists(o.model / "target.spm");
+  const bool own_target = two && task::target_tokenizer_file(o.model) != o.model;
   const text::Tokenizer tokenizer = tokenizer_of(o.model, first_stack(model));
   const text::Tokenizer of_target =
-      own_target ? tokenizer_of(o.model / "target.spm", model.decoder) : tokenizer;
+      own_target ? tokenizer_of(task::target_tokenizer_file(o.model), model.decoder) : tokenizer;
   const auto place = [&](int side, size_t i) {
     return fmt::format("{}: line {}", o.pairs[static_cast<size_t>(side)], i + 1);
   };
@@ -340,8 +341,8 @@ ModelInput read_model_input(const InputOptions& o, const model::Transformer& mod
   }
   if (two) {
     std::optional<text::Tokenizer> of_target = tokenizer;
-    if (tokenizer && fs::exists(o.model / "target.spm"))
-      of_target = tokenizer_of(o.model / "target.spm", model.decoder);
+    if (tokenizer && task::target_tokenizer_file(o.model) != o.model)
+      of_target = tokenizer_of(task::target_tokenizer_file(o.model), model.decoder);
     return of_two_stacks(model, std::move(examples), {}, of_target ? &*of_target : nullptr);
   }
   for (const Example& example : examples) check(example, c, stack);
