@@ -195,7 +195,7 @@ void add_writing(CLI::App& program, const Common& common) {
   add_verb(
       program, common,
       {"generate", "Lines that a language model goes on with",
-       "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8 --tokens 40", true});
+       "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8", true});
 }
 
 }  // namespace headlight::app
