@@ -166,6 +166,19 @@ std::optional<double> loss_of(const Options& options, bool needed, uint64_t seed
   }
 }
 
+// A head that looks at everything alike is no sink, but on a few tokens it counts as one.
+void mark_short_texts(const study::Inspection& found, std::vector<std::string>& notes) {
+  for (const study::InspectedLayer& layer : found.layers) {
+    const auto uniform = layer.analysis.uniform_baseline.first_token_mass;
+    if (!uniform || *uniform <= 0.3) continue;
+    notes.push_back(
+        fmt::format("The texts are so short that uniform attention would give the first token {}: "
+                    "sinks mean little here, longer lines tell more.",
+                    report::significant(*uniform)));
+    return;
+  }
+}
+
 study::Vitals measure(const Options& options, const study::Limits& limits, const Common& common,
                       std::vector<std::string>& notes) {
   study::Vitals vitals;
@@ -181,7 +194,9 @@ study::Vitals measure(const Options& options, const study::Limits& limits, const
     const auto advanced = [&](int64_t done, int64_t all) {
       progress.update({.done = double(done), .total = double(all), .unit = "layers"});
     };
-    vitals = vitals_of(study::inspect(data.model, data.examples, settings, advanced));
+    const study::Inspection found = study::inspect(data.model, data.examples, settings, advanced);
+    vitals = vitals_of(found);
+    if (limits.max_sink_rate || limits.tolerance) mark_short_texts(found, notes);
   }
   vitals.loss = loss_of(options, limits.max_loss || limits.max_loss_increase, common.seed, notes);
   return vitals;

@@ -221,9 +221,11 @@ void add_diff(CLI::App& program, const Common& common) {
   verb->add_option("OTHER", options->other, "The model to hold against it: later, another seed")
       ->required()
       ->type_name("FOLDER");
-  verb->add_option("--by", settings.by, "Match heads by what they look at, add, or both")
+  verb->add_option(
+          "--by", settings.by,
+          "Match heads by what they look at (pattern), what they add (output) or both [both]")
       ->transform(CLI::CheckedTransformer(kBy))
-      ->option_text("pattern|output|both [both]");
+      ->type_name("HOW");
   const auto share = [&](const char* name, double& value, const char* text) {
     verb->add_option(name, value, text)
         ->capture_default_str()

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "headlight/error.h"
@@ -14,13 +14,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::vector<std::vector<int64_t>> groups_in(const std::vector<int64_t>& labels) {
+  std::map<int64_t, std::vector<int64_t>> by_label;
+  for (size_t h = 0; h < labels.size(); ++h) by_label[labels[h]].push_back(int64_t(h));
   std::vector<std::vector<int64_t>> groups;
-  for (size_t h = 0; h < labels.size(); ++h) {
-    const auto label = static_cast<size_t>(labels[h]);
-    if (groups.size() <= label) groups.resize(label + 1);
-    groups[label].push_back(static_cast<int64_t>(h));
-  }
-  std::erase_if(groups, [](const auto& group) { return group.size() < 2; });
+  for (auto& [label, heads] : by_label)
+    if (heads.size() > 1) groups.push_back(std::move(heads));
   return groups;
 }
 
@@ -53,9 +51,6 @@ Vitals::Layer inspected(const Json& json) {
   layer.effective_heads = number_or_null(redundancy.at("effective_heads"));
   if (const Json& clusters = redundancy.at("clusters"); !clusters.is_null()) {
     const auto labels = clusters.get<std::vector<int64_t>>();
-    for (const int64_t label : labels)
-      if (label < 0 || label >= static_cast<int64_t>(labels.size()))
-        throw Error(ErrorKind::bad_input, "a label of clusters is out of range");
     layer.alike = groups_in(labels);
   }
   return layer;
@@ -136,7 +131,9 @@ Vitals read_vitals(const std::filesystem::path& report) {
       if (layer.sink.size() != layer.heads.size() || layer.role.size() != layer.heads.size())
         refuse(place + ": has lists of different lengths");
       for (const auto& group : layer.alike.value_or(std::vector<std::vector<int64_t>>{}))
-        if (group.size() > layer.heads.size()) refuse(place + ": has more heads alike than heads");
+        for (const int64_t head : group)
+          if (head < 0 || head >= static_cast<int64_t>(layer.heads.size()))
+            refuse(place + ": alike names a head that the layer does not have");
       vitals.layers.push_back(std::move(layer));
     }
   } catch (const Json::exception& problem) {

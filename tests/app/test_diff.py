@@ -42,7 +42,8 @@ def valid(report):
 
 
 def matches(report):
-    return [{match["a"]: match for match in layer["matches"]} for layer in report["layers"]]
+    return [{match["a"]: match for match in layer["matches"] if match["a"] is not None}
+            for layer in report["layers"]]
 
 
 def permuted(tensors, orders):

@@ -32,7 +32,8 @@ def material(tmp_path):
     (tmp_path / "target.txt").write_text("\n".join(line[::-1] for line in lines))
     attention = numpy.tril(numpy.ones((2, 8, 8)))
     numpy.save(tmp_path / "attention.npy", attention / attention.sum(-1, keepdims=True))
-    (tmp_path / "lines.txt").write_text("w3 w14 w15 w9 w26\nw1 w2 w1 w2 w7 w5\nw9 w8 w7 w6\n")
+    (tmp_path / "lines.txt").write_text("".join(
+        " ".join(f"w{1 + (start + 7 * i * i) % 39}" for i in range(22)) + "\n" for start in (3, 8, 20)))
     for model in ("model", "after"):
         write_gpt2(tmp_path / model, tokenizer=True)
 
