@@ -13,6 +13,7 @@
 #include "app/help.h"
 #include "app/inspect.h"
 #include "app/measure.h"
+#include "app/prune.h"
 #include "app/rank.h"
 #include "app/reproduce.h"
 #include "app/study.h"
@@ -80,6 +81,7 @@ int run(int argc, char** argv) {
   app::add_inspect(program, common);
   app::add_trace(program, common);
   app::add_rank(program, common);
+  app::add_prune(program, common);
   app::add_diff(program, common);
   app::add_check(program, common);
   app::add_train(program, common);

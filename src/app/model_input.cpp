@@ -13,6 +13,7 @@
 #include "model/checkpoint.h"
 #include "model/generate.h"
 #include "model/run.h"
+#include "task/text_model.h"
 
 namespace headlight::app {
 namespace fs = std::filesystem;
@@ -115,8 +116,8 @@ ModelInput of_one_stack(const model::Transformer& model, std::vector<TokenRow> r
 // Another language may be cut by a tokenizer of its own.
 text::Tokenizer target_tokenizer(const InputOptions& o, const model::Transformer& model,
                                  const text::Tokenizer& of_source) {
-  const fs::path own = o.model / "target.spm";
-  return fs::exists(own) ? tokenizer_of(own, model.decoder) : of_source;
+  const fs::path own = task::target_tokenizer_file(o.model);
+  return own != o.model ? tokenizer_of(own, model.decoder) : of_source;
 }
 
 ModelInput parallel(const InputOptions& o, const model::Transformer& model) {

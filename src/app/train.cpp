@@ -86,8 +86,8 @@ train::TextRun resumed(const Options& o) {
   try {
     run = tensorfile::read_json_file(file).at("run").get<train::TextRun>();
   } catch (const nlohmann::json::exception& problem) {
-    throw Error(ErrorKind::bad_input, fmt::format("{}: {}", file.string(),
-                                                  tensorfile::json_problem(problem)));
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: {}", file.string(), tensorfile::json_problem(problem)));
   }
   if (o.budget_minutes) run.settings.budget_seconds = 60 * *o.budget_minutes;
   return run;
@@ -99,14 +99,13 @@ void begin_folder(const fs::path& folder, const train::TextRun& run) {
   std::error_code problem;
   fs::create_directories(folder, problem);
   if (problem)
-    throw Error(ErrorKind::bad_input,
-                fmt::format("{}: cannot create this folder: {}", folder.string(),
-                            problem.message()));
+    throw Error(ErrorKind::bad_input, fmt::format("{}: cannot create this folder: {}",
+                                                  folder.string(), problem.message()));
   if (!fs::exists(file)) {
     if (fs::exists(folder / "config.json"))
-      throw Error(ErrorKind::bad_input,
-                  fmt::format("{}: holds another model; choose a folder of its own",
-                              folder.string()));
+      throw Error(
+          ErrorKind::bad_input,
+          fmt::format("{}: holds another model; choose a folder of its own", folder.string()));
     tensorfile::write_file_atomically(file, said.dump(2) + "\n");
     return;
   }
@@ -183,8 +182,7 @@ Json json_of(const train::TextRun& run, const train::TextMaterial& material,
                {"held_out", material.held_out_pairs},
                {"left_out", {{"empty", material.empty}, {"too_long", material.too_long}}},
                {"checkpoint", folder.string()}};
-  if (result.curve.back().score >= 0)
-    json[train::score_name(run.kind)] = result.curve.back().score;
+  if (result.curve.back().score >= 0) json[train::score_name(run.kind)] = result.curve.back().score;
   json["curve"] = result.curve;
   return json;
 }
@@ -210,15 +208,15 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
   }
   fmt::print("{}", report::render(table, report::terminal_width(), report::use_colour()));
   const bool lm = run.kind == train::TextKind::lm;
-  std::string text = fmt::format(
-      "{} parameters, {} pieces; {} {} to learn from, {} held out.",
-      report::whole(model::parameter_count(material.config)),
-      report::whole(material.config.vocabulary), report::whole(material.pairs),
-      lm ? "lines" : "pairs", report::whole(material.held_out_pairs));
+  std::string text =
+      fmt::format("{} parameters, {} pieces; {} {} to learn from, {} held out.",
+                  report::whole(model::parameter_count(material.config)),
+                  report::whole(material.config.vocabulary), report::whole(material.pairs),
+                  lm ? "lines" : "pairs", report::whole(material.held_out_pairs));
   if (material.empty + material.too_long > 0)
-    text += fmt::format(" Left out: {} with nothing in them, {} longer than {} tokens.",
-                        report::whole(material.empty), report::whole(material.too_long),
-                        run.length);
+    text +=
+        fmt::format(" Left out: {} with nothing in them, {} longer than {} tokens.",
+                    report::whole(material.empty), report::whole(material.too_long), run.length);
   text += fmt::format(" {} steps in {}.", report::whole(result.steps),
                       report::duration(result.seconds));
   fmt::print("\n{}\n", report::wrapped(text, report::terminal_width()));

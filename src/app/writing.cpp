@@ -44,8 +44,9 @@ void check(const Verb& verb, Options& o) {
   if ((w.top_k > 0 || w.top_p < 1) && !drawn) w.temperature = 1;
   w.beams = o.beams.value_or(verb.writes_on || w.temperature > 0 ? 1 : 5);
   if (w.temperature > 0 && w.beams > 1)
-    refuse("beam search takes the likeliest texts and draws none: leave --beam away, or "
-           "--temperature, --top-k and --top-p");
+    refuse(
+        "beam search takes the likeliest texts and draws none: leave --beam away, or "
+        "--temperature, --top-k and --top-p");
   if (w.nbest > 1 && w.beams == 1 && w.temperature == 0)
     refuse("there is only one text to find token by token: --nbest needs --beam or --temperature");
   if (w.beams > 1 && w.nbest > w.beams)
@@ -80,7 +81,8 @@ void print_lines(const std::vector<std::vector<task::Written>>& lines, const Opt
 
 void write(const Verb& verb, Options o, const Common& common) {
   if (common.device != "cpu")
-    throw Error(ErrorKind::usage, fmt::format("{} runs on the CPU; leave --device away", verb.name));
+    throw Error(ErrorKind::usage,
+                fmt::format("{} runs on the CPU; leave --device away", verb.name));
   check(verb, o);
   o.writing.seed = common.seed;
   at::set_num_threads(thread_count(common));
@@ -120,10 +122,10 @@ void write(const Verb& verb, Options o, const Common& common) {
   if (!common.json) return;
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  fmt::print("{}\n", Json{{"schema", "headlight.writing/1"},
-                          {"lines", std::move(all)},
-                          {"seconds", seconds}}
-                         .dump(-1, ' ', false, Json::error_handler_t::replace));
+  fmt::print(
+      "{}\n",
+      Json{{"schema", "headlight.writing/1"}, {"lines", std::move(all)}, {"seconds", seconds}}.dump(
+          -1, ' ', false, Json::error_handler_t::replace));
 }
 
 void add_verb(CLI::App& program, const Common& common, const Verb& how) {
@@ -190,10 +192,10 @@ void add_writing(CLI::App& program, const Common& common) {
   add_verb(program, common,
            {"summarize", "Long lines to short ones",
             "  headlight summarize summaries/ long.txt --length-penalty 0.8", false});
-  add_verb(program, common,
-           {"generate", "Lines that a language model goes on with",
-            "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8 --tokens 40",
-            true});
+  add_verb(
+      program, common,
+      {"generate", "Lines that a language model goes on with",
+       "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8", true});
 }
 
 }  // namespace headlight::app

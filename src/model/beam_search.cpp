@@ -58,8 +58,8 @@ std::vector<Candidate> best_candidates(const Search& search, const float* logits
       best.insert(std::upper_bound(best.begin(), best.end(), found, better), found);
       if (best.size() < count) continue;
       worst = best.back().score;
-      limit = std::nextafter(static_cast<float>(worst - base),
-                             -std::numeric_limits<float>::infinity());
+      limit =
+          std::nextafter(static_cast<float>(worst - base), -std::numeric_limits<float>::infinity());
     }
   }
   return best;
@@ -102,8 +102,8 @@ bool advance(Search& search, const std::vector<Candidate>& candidates, const Bea
 void check(const BeamSearch& how, int64_t rows) {
   if (how.beams < 1) throw Error(ErrorKind::usage, "beam search needs at least 1 beam");
   if (how.tokens.size() != 1 && static_cast<int64_t>(how.tokens.size()) != rows)
-    throw Error(ErrorKind::usage, fmt::format("{} limits of tokens for {} rows", how.tokens.size(),
-                                              rows));
+    throw Error(ErrorKind::usage,
+                fmt::format("{} limits of tokens for {} rows", how.tokens.size(), rows));
 }
 
 }  // namespace
@@ -135,7 +135,8 @@ std::vector<std::vector<Hypothesis>> beam_search(const Transformer& model, const
     const int64_t vocabulary = logits.size(1);
     const at::Tensor normalisers = at::logsumexp(logits, 1).to(at::kDouble);
     if (!at::isfinite(normalisers).all().item<bool>())
-      throw Error(ErrorKind::bad_input, "the model's logits are no numbers; its weights are broken");
+      throw Error(ErrorKind::bad_input,
+                  "the model's logits are no numbers; its weights are broken");
     std::vector<std::vector<Candidate>> candidates(searches.size());
     at::parallel_for(0, static_cast<int64_t>(searches.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {

@@ -17,7 +17,7 @@ struct Hypothesis {
 
 struct BeamSearch {
   int64_t beams = 5;
-  double length_penalty = 1;  // scores are divided by (number of tokens)^length_penalty
+  double length_penalty = 1;    // scores are divided by (number of tokens)^length_penalty
   bool early_stopping = false;  // end with the first `beams` hypotheses, better ones or not
   // At most so many new ones: one number a row, or one for all.
   std::vector<int64_t> tokens = {20};

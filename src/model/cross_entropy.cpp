@@ -42,12 +42,11 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
     const double scale = scored > 0 ? 1.0 / static_cast<double>(scored) : 0;
     AT_DISPATCH_FLOATING_TYPES(logits.scalar_type(), "cross_entropy", [&] {
       at::parallel_for(0, rows, kRows, [&](int64_t begin, int64_t end) {
-        kernels<scalar_t>().cross_entropy(logits.const_data_ptr<scalar_t>() + begin * classes,
-                                          labels.const_data_ptr<int64_t>() + begin, end - begin,
-                                          classes, static_cast<scalar_t>(scale),
-                                          static_cast<scalar_t>(smoothing),
-                                          grad.data_ptr<scalar_t>() + begin * classes,
-                                          nats.data_ptr<double>() + begin, nullptr);
+        kernels<scalar_t>().cross_entropy(
+            logits.const_data_ptr<scalar_t>() + begin * classes,
+            labels.const_data_ptr<int64_t>() + begin, end - begin, classes,
+            static_cast<scalar_t>(scale), static_cast<scalar_t>(smoothing),
+            grad.data_ptr<scalar_t>() + begin * classes, nats.data_ptr<double>() + begin, nullptr);
       });
     });
     context->saved_data["grad"] = grad;
@@ -61,8 +60,7 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
                                                  const torch::autograd::variable_list& grads) {
     const at::Tensor grad = context->saved_data["grad"].toTensor();
     const double upstream = grads[0].item<double>();
-    return {upstream == 1 ? grad : grad * upstream, at::Tensor(), at::Tensor(),
-            at::Tensor()};
+    return {upstream == 1 ? grad : grad * upstream, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -81,10 +79,11 @@ Scores scores(const at::Tensor& logits_in, const at::Tensor& labels_in) {
   Scores result{at::empty({rows}, at::kDouble), at::empty({rows}, at::kLong)};
   AT_DISPATCH_FLOATING_TYPES(logits.scalar_type(), "scores", [&] {
     at::parallel_for(0, rows, kRows, [&](int64_t begin, int64_t end) {
-      kernels<scalar_t>().cross_entropy(
-          logits.const_data_ptr<scalar_t>() + begin * classes,
-          labels.const_data_ptr<int64_t>() + begin, end - begin, classes, scalar_t(1), scalar_t(0), nullptr,
-          result.nats.data_ptr<double>() + begin, result.largest.data_ptr<int64_t>() + begin);
+      kernels<scalar_t>().cross_entropy(logits.const_data_ptr<scalar_t>() + begin * classes,
+                                        labels.const_data_ptr<int64_t>() + begin, end - begin,
+                                        classes, scalar_t(1), scalar_t(0), nullptr,
+                                        result.nats.data_ptr<double>() + begin,
+                                        result.largest.data_ptr<int64_t>() + begin);
     });
   });
   return result;

@@ -7,8 +7,8 @@ namespace headlight::model {
 
 // logits [R, C], labels [R] int64 with kUnscored where nothing is to be predicted. The mean in nats
 // over scored rows (0 if there are none), with a gradient. The gradient is computed in the
-// logits' own memory if `consume` is true: the caller must not use them again. `smoothing` from 0 to
-// 1 is the share of each label that is spread over all classes, as PyTorch's label_smoothing
+// logits' own memory if `consume` is true: the caller must not use them again. `smoothing` from 0
+// to 1 is the share of each label that is spread over all classes, as PyTorch's label_smoothing
 // (Szegedy et al. 2016).
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, bool consume,
                          double smoothing = 0);

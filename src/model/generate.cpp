@@ -14,8 +14,7 @@ void select_rows(Cache& cache, const at::Tensor& rows) {
     // Only what is in use is worth copying.
     const at::Tensor& old = layer.key_value;
     at::Tensor chosen = at::empty({rows.size(0), old.size(1), old.size(2)}, old.options());
-    chosen.narrow(1, 0, cache.length)
-        .copy_(old.narrow(1, 0, cache.length).index_select(0, rows));
+    chosen.narrow(1, 0, cache.length).copy_(old.narrow(1, 0, cache.length).index_select(0, rows));
     layer.key_value = chosen;
   }
 }

@@ -15,8 +15,9 @@ namespace headlight::model {
 // Throws Error (usage) for a model that is no causal decoder with an output layer.
 class NextToken {
  public:
-  // inputs.tokens is the prompt [B, N], no padding in it; for an encoder_decoder it may be undefined
-  // (the config's start token), and inputs.source has a row, padded at the end, for each of B.
+  // inputs.tokens is the prompt [B, N], no padding in it; for an encoder_decoder it may be
+  // undefined (the config's start token), and inputs.source has a row, padded at the end, for each
+  // of B.
   NextToken(const Transformer& model, const Inputs& inputs);
 
   // Logits [R, V] of what comes next, float32 on the CPU; R is B at first.

@@ -24,8 +24,6 @@ using Json = nlohmann::ordered_json;
 using tensorfile::Array;
 using tensorfile::DType;
 
-constexpr const char* kNames[] = {"compact", "uniform", "zeroed"};
-
 // A tensor of the new file: an array of the old one, or numbers.
 struct Entry {
   std::string name;
@@ -128,9 +126,8 @@ void add_record(Json& config, const Json& before, const Pruned& pruned, PrunedKi
                      : Json::array();
   Json removed = Json::array();
   for (const HeadPlace& place : pruned.heads) removed.push_back(name_of(place));
-  history.push_back({{"from", pruned.from.string()},
-                     {"kind", kNames[static_cast<size_t>(kind)]},
-                     {"removed", removed}});
+  history.push_back(
+      {{"from", pruned.from.string()}, {"kind", name_of(kind)}, {"removed", removed}});
   config[kPrunedRecord] = history;
 }
 
@@ -145,6 +142,12 @@ bool is_no_weight(const fs::path& path) {
 }
 
 }  // namespace
+
+const char* name_of(PrunedKind kind) {
+  return kind == PrunedKind::compact   ? "compact"
+         : kind == PrunedKind::uniform ? "uniform"
+                                       : "zeroed";
+}
 
 void check_kind(PrunedKind kind, const std::string& model_type) {
   if (kind == PrunedKind::uniform) head_keys(model_type);

@@ -15,6 +15,8 @@ namespace headlight::model {
 // zeroed: the files of the model that was cut, with zeros behind attention where heads are gone.
 enum class PrunedKind { compact, uniform, zeroed };
 
+const char* name_of(PrunedKind kind);
+
 struct Pruned {
   std::filesystem::path from;    // the directory of the model that was cut
   Transformer original;          // as load() read it

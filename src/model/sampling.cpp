@@ -90,7 +90,8 @@ std::vector<Hypothesis> sample(const Transformer& model, const Inputs& inputs,
     const int64_t vocabulary = logits.size(1);
     const at::Tensor normalisers = at::logsumexp(logits, 1).to(at::kDouble);
     if (!at::isfinite(normalisers).all().item<bool>())
-      throw Error(ErrorKind::bad_input, "the model's logits are no numbers; its weights are broken");
+      throw Error(ErrorKind::bad_input,
+                  "the model's logits are no numbers; its weights are broken");
     std::vector<int64_t> rows_left, tokens;
     std::vector<size_t> still;
     for (size_t i = 0; i < running.size(); ++i) {

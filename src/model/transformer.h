@@ -83,9 +83,9 @@ struct Transformer {
 };
 
 // Embeddings and learned positions N(0, 1); linear weights and biases uniform in
-// ±1/sqrt(fan_in); gains 1, shifts 0; a table that is tied to the output N(0, 1/D). Float32 on the CPU. Numbers depend on the seed, a tensor's
-// place in parameters() and the place in the tensor alone: not on heads (while shapes are equal)
-// nor on threads.
+// ±1/sqrt(fan_in); gains 1, shifts 0; a table that is tied to the output N(0, 1/D). Float32 on the
+// CPU. Numbers depend on the seed, a tensor's place in parameters() and the place in the tensor
+// alone: not on heads (while shapes are equal) nor on threads.
 Transformer initialised(const Config& config, uint64_t seed);
 
 struct NamedTensor {
@@ -153,8 +153,8 @@ struct Gates {
 struct Cache;  // generate.h
 
 struct Pass {
-  bool training = false;      // dropout happens only in training
-  uint64_t dropout_seed = 0;  // a new one for every step
+  bool training = false;       // dropout happens only in training
+  uint64_t dropout_seed = 0;   // a new one for every step
   double label_smoothing = 0;  // of loss(): the share of a label that all classes get
   Capture* capture = nullptr;
   const Gates* gates = nullptr;

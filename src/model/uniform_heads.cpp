@@ -62,6 +62,11 @@ const HeadKeys& head_keys(const std::string& model_type) {
                   model_type, fmt::join(others, ", ")));
 }
 
+bool takes_heads(const std::string& model_type, const Config& config) {
+  const int64_t heads = layer_heads(config, parts_of(config).front().part, 0).heads;
+  return heads > 0 && (!head_keys(model_type).divides || config.dim % heads == 0);
+}
+
 Transformer with_uniform_heads(Transformer model, const HeadKeys& keys) {
   Config& c = model.config;
   const NamedPart first_part = parts_of(c).front();
@@ -74,7 +79,7 @@ Transformer with_uniform_heads(Transformer model, const HeadKeys& keys) {
                            h.heads, first_part.stack, first.heads));
     }
   if (first.heads == 0) refuse("no layer would have a head left");
-  if (keys.divides && c.dim % first.heads != 0)
+  if (!takes_heads(keys.type, c))
     refuse(
         fmt::format("transformers refuses {} models whose hidden_size {} is no multiple of the "
                     "{} heads",

@@ -25,6 +25,9 @@ struct HeadKeys {
 // from their number, so that none can be left out.
 const HeadKeys& head_keys(const std::string& model_type);
 
+// Whether transformers takes as many heads as the first layer has.
+bool takes_heads(const std::string& model_type, const Config& config);
+
 // The same model without the numbers of its heads: what the keys can say. Throws Error (usage) that
 // names the first layer which differs, and a relative bias whose layers keep different heads.
 Transformer with_uniform_heads(Transformer model, const HeadKeys& keys);

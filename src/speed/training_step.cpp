@@ -71,7 +71,9 @@ class Ours {
   }
 
   void step() {
-    loss(model_, inputs_, labels_, {true, static_cast<uint64_t>(state_.steps), nullptr}).backward();
+    loss(model_, inputs_, labels_,
+         {.training = true, .dropout_seed = static_cast<uint64_t>(state_.steps)})
+        .backward();
     adam_step(parameters_, state_, {});
   }
 

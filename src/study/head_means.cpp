@@ -9,9 +9,7 @@
 #include "study/head_layers.h"
 
 namespace headlight::study {
-namespace {
 
-// [B, N, H, d]: each head's weighted values.
 at::Tensor head_outputs(const model::Capture::Layer& l) {
   const auto packed = [](const at::Tensor& x) { return x.transpose(1, 2).flatten(2); };
   model::AttentionSettings s;
@@ -29,8 +27,7 @@ at::Tensor head_outputs(const model::Capture::Layer& l) {
       .unflatten(2, {l.q.size(1), l.q.size(3)});
 }
 
-// [B, N], 1 where a query of the stack is no padding; undefined: everywhere.
-at::Tensor used(const model::Inputs& in, const std::string& stack, int64_t queries) {
+at::Tensor used_rows(const model::Inputs& in, const std::string& stack, int64_t queries) {
   const bool source = stack == "encoder";
   const at::Tensor& mask = source ? in.source_mask : in.mask;
   const at::Tensor& lengths = source ? in.source_lengths : in.lengths;
@@ -38,8 +35,6 @@ at::Tensor used(const model::Inputs& in, const std::string& stack, int64_t queri
   if (!lengths.defined()) return {};
   return at::arange(queries).unsqueeze(0).lt(lengths.unsqueeze(1)).to(at::kDouble);
 }
-
-}  // namespace
 
 std::map<std::string, std::vector<at::Tensor>> head_means(
     const model::Transformer& model, const std::vector<Batch>& batches,
@@ -58,7 +53,7 @@ std::map<std::string, std::vector<at::Tensor>> head_means(
     capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
     capture.on_layer = [&](model::Capture::Layer&& layer) {
       at::Tensor heads = head_outputs(layer).to(at::kDouble);
-      const at::Tensor real = used(batch.inputs, layer.stack, heads.size(1));
+      const at::Tensor real = used_rows(batch.inputs, layer.stack, heads.size(1));
       if (real.defined()) heads = heads * real.unsqueeze(2).unsqueeze(3);
       const auto at = static_cast<size_t>(layer.layer);
       means[layer.stack][at] += heads.sum({0, 1});

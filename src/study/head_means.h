@@ -18,4 +18,10 @@ std::map<std::string, std::vector<at::Tensor>> head_means(
     const model::Transformer& model, const std::vector<Batch>& batches,
     const std::function<void(double)>& before = {});
 
+// [B, N, H, d]: what the heads of a captured layer hand over.
+at::Tensor head_outputs(const model::Capture::Layer& layer);
+
+// [B, N], 1 where a query of the stack is no padding; undefined: everywhere.
+at::Tensor used_rows(const model::Inputs& inputs, const std::string& stack, int64_t queries);
+
 }  // namespace headlight::study

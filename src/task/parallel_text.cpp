@@ -17,9 +17,9 @@ ParallelText read_tabbed(const fs::path& file) {
   for (size_t i = 0; i < lines.size(); ++i) {
     const size_t tab = lines[i].find('\t');
     if (tab == std::string::npos || lines[i].find('\t', tab + 1) != std::string::npos)
-      throw Error(ErrorKind::bad_input,
-                  fmt::format("{}: line {} is not a source, one tab and its target",
-                              file.string(), i + 1));
+      throw Error(
+          ErrorKind::bad_input,
+          fmt::format("{}: line {} is not a source, one tab and its target", file.string(), i + 1));
     text.sources.push_back(lines[i].substr(0, tab));
     text.targets.push_back(lines[i].substr(tab + 1));
   }

@@ -35,12 +35,12 @@ class SequencesTask : public Task {
       seed_ = seed;
     }
     const auto batch = static_cast<size_t>(shuffled(step % batches, batches, epoch_seed));
-    return padded(training_, {order_.begin() + firsts_[batch], order_.begin() + firsts_[batch + 1]});
+    return padded(training_,
+                  {order_.begin() + firsts_[batch], order_.begin() + firsts_[batch + 1]});
   }
 
   Batch test_set(int64_t samples) const override {
-    std::vector<size_t> chosen(
-        std::min(static_cast<size_t>(samples), held_out_.targets.size()));
+    std::vector<size_t> chosen(std::min(static_cast<size_t>(samples), held_out_.targets.size()));
     for (size_t i = 0; i < chosen.size(); ++i)
       chosen[i] = i * held_out_.targets.size() / chosen.size();
     return padded(held_out_, chosen);
@@ -50,9 +50,7 @@ class SequencesTask : public Task {
   size_t source_length(size_t i) const {
     return training_.sources.empty() ? 0 : training_.sources[i].size();
   }
-  size_t longer(size_t i) const {
-    return std::max(source_length(i), training_.targets[i].size());
-  }
+  size_t longer(size_t i) const { return std::max(source_length(i), training_.targets[i].size()); }
 
   // By the longer side, so that batches have the same sizes in every epoch; then by the shorter one
   // roughly, so that they have other pairs in each.

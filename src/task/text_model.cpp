@@ -229,9 +229,8 @@ std::vector<std::vector<Written>> write_lines(const TextModel& model,
   std::vector<Line> read;
   for (size_t i = 0; i < lines.size(); ++i) {
     if (is_blank(lines[i])) continue;
-    const std::string place =
-        fmt::format("{}line {}", where.empty() ? "" : where + ": ",
-                    first_line + static_cast<int64_t>(i));
+    const std::string place = fmt::format("{}line {}", where.empty() ? "" : where + ": ",
+                                          first_line + static_cast<int64_t>(i));
     read.push_back(read_line(model, lines[i], i, how, place));
     read.back().number += static_cast<size_t>(first_line);
   }

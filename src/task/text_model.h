@@ -28,17 +28,17 @@ std::filesystem::path target_tokenizer_file(const std::filesystem::path& folder)
 TextModel read_text_model(const std::filesystem::path& folder);
 
 struct Writing {
-  int64_t beams = 5;           // 1: one way at a time, the likeliest token or a drawn one
-  double length_penalty = 1;   // scores are logarithms divided by (tokens)^length_penalty
+  int64_t beams = 5;          // 1: one way at a time, the likeliest token or a drawn one
+  double length_penalty = 1;  // scores are logarithms divided by (tokens)^length_penalty
   bool early_stopping = false;
-  double temperature = 0;      // with 1 beam: 0 is the likeliest token
-  int64_t top_k = 0;           // 0: all
+  double temperature = 0;  // with 1 beam: 0 is the likeliest token
+  int64_t top_k = 0;       // 0: all
   double top_p = 1;
   uint64_t seed = 0;
-  int64_t nbest = 1;           // texts a line
-  int64_t most_tokens = 0;     // new ones; 0: by the length of the source, or 64 for a language model
-  int64_t batch = 32;          // lines at once
-  bool cut = false;            // lines that are longer than the model reads; otherwise they are refused
+  int64_t nbest = 1;        // texts a line
+  int64_t most_tokens = 0;  // new ones; 0: by the length of the source, or 64 for a language model
+  int64_t batch = 32;       // lines at once
+  bool cut = false;  // lines that are longer than the model reads; otherwise they are refused
 };
 
 struct Written {

@@ -47,11 +47,13 @@ class Lines : public sentencepiece::SentenceIterator {
 };
 
 Json special(const char* content, int64_t id) {
-  return {{"id", id},         {"content", content}, {"single_word", false}, {"lstrip", false},
-          {"rstrip", false},  {"normalized", false}, {"special", true}};
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
 }
 
-Json sequence_part(const char* id, int type) { return {{"Sequence", {{"id", id}, {"type_id", type}}}}; }
+Json sequence_part(const char* id, int type) {
+  return {{"Sequence", {{"id", id}, {"type_id", type}}}};
+}
 Json special_part(const char* id, int type) {
   return {{"SpecialToken", {{"id", id}, {"type_id", type}}}};
 }

@@ -25,8 +25,8 @@ using Pieces = std::vector<std::pair<std::string, double>>;
 Pieces learn_pieces(const std::vector<std::string>& lines, int64_t pieces);
 
 struct TokenizerForm {
-  bool lower_case = false;  // of the text, before it is cut
-  bool keep_spaces = false;  // otherwise spaces at both ends go and several become one
+  bool lower_case = false;         // of the text, before it is cut
+  bool keep_spaces = false;        // otherwise spaces at both ends go and several become one
   bool begin = false, end = true;  // <s> before and </s> behind every text
 };
 

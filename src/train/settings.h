@@ -25,7 +25,7 @@ struct Settings {
   // (Shamir & Zhang 2013, polynomial decay): mostly the last 1/average of the run, however long
   // that was. 0: the last step alone.
   double average = 0;
-  uint64_t seed = 0;        // initial numbers, data order and dropout
+  uint64_t seed = 0;  // initial numbers, data order and dropout
   int64_t evaluate_every = 25;
   double target_accuracy = 0.95;  // for "steps to target"
   bool stop_at_target = false;
@@ -47,8 +47,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Schedule, {{Schedule::constant, "constant"},
                                         {Schedule::cosine, "cosine"},
                                         {Schedule::inverse_sqrt, "inverse_sqrt"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, steps, batch, optimizer, learning_rate, schedule,
-                                   warmup, weight_decay, clip_norm, beta2, label_smoothing,
-                                   average, seed, evaluate_every, target_accuracy, stop_at_target,
+                                   warmup, weight_decay, clip_norm, beta2, label_smoothing, average,
+                                   seed, evaluate_every, target_accuracy, stop_at_target,
                                    budget_seconds, checkpoint_seconds)
 
 }  // namespace headlight::train

@@ -51,10 +51,9 @@ void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const 
                                   {"model_max_length", run.length}});
   if (run.lower_case) write("target_tokenizer.json", text::tokenizer_json(pieces, {}));
   // Last: a folder that has it has all.
-  write("tokenizer.json", text::tokenizer_json(pieces, {.lower_case = run.lower_case,
-                                                        .keep_spaces = lm,
-                                                        .begin = lm,
-                                                        .end = !lm}));
+  write("tokenizer.json",
+        text::tokenizer_json(
+            pieces, {.lower_case = run.lower_case, .keep_spaces = lm, .begin = lm, .end = !lm}));
 }
 
 uint64_t hash_of(const task::Sequence& ids, uint64_t hash) {
@@ -98,10 +97,11 @@ Encoded encode_all(const TextRun& run, const task::ParallelText& text,
 }
 
 double judged(const TextRun& run, const TextMaterial& material, const model::Transformer& model) {
-  const task::TextModel writer{model, material.source, material.target, model.config.end_tokens, {}};
+  const task::TextModel writer{
+      model, material.source, material.target, model.config.end_tokens, {}};
   std::vector<std::string> texts;
-  for (const auto& written : task::write_lines(writer, material.judged.sources,
-                                               {.beams = 1, .batch = 128, .cut = true}))
+  for (const auto& written :
+       task::write_lines(writer, material.judged.sources, {.beams = 1, .batch = 128, .cut = true}))
     texts.push_back(written.empty() ? "" : written[0].text);
   const std::vector<std::string>& right = material.judged.targets;
   if (run.kind == TextKind::translate) return score::corpus_bleu(texts, right);

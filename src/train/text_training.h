@@ -1,8 +1,8 @@
 // From files of text to a folder with a model that writes.
 //
 // The folder of a run: run.json (what was asked for), tokenizer.json (and target_tokenizer.json
-// where what is written keeps its case), what train() keeps in it, and with every point of the curve
-// the model so far.
+// where what is written keeps its case), what train() keeps in it, and with every point of the
+// curve the model so far.
 #pragma once
 
 #include <filesystem>

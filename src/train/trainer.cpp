@@ -85,8 +85,7 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
 
   Result result;
   auto last_checkpoint = Clock::now();
-  while (state.step < settings.steps && !out_of_time() &&
-         !(settings.stop_at_target && reached())) {
+  while (state.step < settings.steps && !out_of_time() && !(settings.stop_at_target && reached())) {
     const auto start = Clock::now();
     const task::Batch batch = task.train_batch(settings.seed, state.step, settings.batch);
     model::Pass pass;
@@ -115,8 +114,7 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
       const auto evaluated = Clock::now();
       result.test = evaluate(outcome, test_set);
       state.curve.push_back({state.step, state.loss_sum / double(state.loss_count),
-                             result.test.loss, result.test.accuracy,
-                             judge ? judge(outcome) : -1});
+                             result.test.loss, result.test.accuracy, judge ? judge(outcome) : -1});
       state.evaluation_seconds += seconds_since(evaluated);
       state.loss_sum = 0;
       state.loss_count = 0;

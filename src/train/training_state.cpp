@@ -54,8 +54,7 @@ void save_training(const std::filesystem::path& file, const nlohmann::json& iden
 
 bool load_training(const std::filesystem::path& path, const nlohmann::json& identity,
                    TrainingState& state, const std::vector<model::NamedTensor>& parameters,
-                   model::AdamState& moments,
-                   const std::vector<model::NamedTensor>& averages) {
+                   model::AdamState& moments, const std::vector<model::NamedTensor>& averages) {
   if (!std::filesystem::exists(path)) return false;
   tensorfile::TensorFile file;
   try {

@@ -15,11 +15,12 @@ struct TrainingState {
   int64_t step = 0;
   double seconds = 0;             // in steps
   double evaluation_seconds = 0;  // in points of the curve
-  double loss_sum = 0;     // since the last point of the curve
-  int64_t loss_count = 0;  // steps in loss_sum
+  double loss_sum = 0;            // since the last point of the curve
+  int64_t loss_count = 0;         // steps in loss_sum
   std::vector<Point> curve;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingState, step, seconds, evaluation_seconds, loss_sum, loss_count, curve)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingState, step, seconds, evaluation_seconds, loss_sum,
+                                   loss_count, curve)
 
 // `identity` tells runs apart: settings, config, task and matrix library.
 void save_training(const std::filesystem::path& file, const nlohmann::json& identity,
@@ -31,7 +32,6 @@ void save_training(const std::filesystem::path& file, const nlohmann::json& iden
 // parameter) in place.
 bool load_training(const std::filesystem::path& file, const nlohmann::json& identity,
                    TrainingState& state, const std::vector<model::NamedTensor>& parameters,
-                   model::AdamState& moments,
-                   const std::vector<model::NamedTensor>& averages);
+                   model::AdamState& moments, const std::vector<model::NamedTensor>& averages);
 
 }  // namespace headlight::train

@@ -31,7 +31,9 @@ def test_help_fits_80_columns_and_says_what_a_path_is(headlight, verb):
     out = headlight(verb, "--help").out
     assert [line for line in out.splitlines() if len(line) > 80] == []
     assert "TEXT" not in out and "INT" not in out
-    shown = {"measure": "PATH", "tokenize": "MODEL", "trace": "--out FILE", "inspect": "--lines FILE"}
+    shown = {"measure": "PATH", "tokenize": "MODEL", "trace": "--out FILE", "inspect": "--lines FILE",
+             "rank": "--data FILE", "diff": "--data FILE", "check": "--data FILE", "bench": "--csv FILE",
+             "translate": "MODEL", "summarize": "MODEL", "generate": "MODEL", "evaluate": "--reference FILE"}
     assert shown.get(verb, "--out FOLDER") in out
 
 

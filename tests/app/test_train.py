@@ -100,7 +100,7 @@ def test_tabs_can_stand_between_source_and_target(headlight, tmp_path):
     pairs = zip((tmp_path / "de.txt").read_text().splitlines(), (tmp_path / "en.txt").read_text().splitlines())
     (tmp_path / "pairs.tsv").write_text("".join(f"{de}\t{en}\n" for de, en in pairs) + "\t\n")
     said = headlight("train", "--kind", "summarize", "pairs.tsv", "--out", "model", "--steps", 20,
-                     *SMALL, "--json").json()
+                     *SMALL, "--warmup", 5, "--json").json()
     assert said["left_out"] == {"empty": 1, "too_long": 0} and "rougeL" in said
     assert said["pairs"] + said["held_out"] == 120
     assert not (tmp_path / "model" / "target_tokenizer.json").exists()
@@ -120,7 +120,7 @@ def test_bad_data_is_named_and_leaves_nothing(headlight, tmp_path):
     files = write_pairs(tmp_path, 50)
 
     def refused(*arguments, code=3):
-        error = headlight("train", *arguments, *SMALL, code=code).err
+        error = headlight("train", *SMALL, "--steps", 50, *arguments, code=code).err
         assert not (tmp_path / "model").exists()
         return error
 
@@ -141,8 +141,9 @@ def test_bad_data_is_named_and_leaves_nothing(headlight, tmp_path):
 
 def test_a_folder_keeps_to_one_run(headlight, tmp_path):
     files = write_pairs(tmp_path, 60)
-    headlight("train", *files, "--out", "model", "--steps", 5, *SMALL)
-    error = headlight("train", *files, "--out", "model", "--steps", 6, *SMALL, code=3).err
+    how = [*files, "--out", "model", *SMALL, "--warmup", 2]
+    headlight("train", *how, "--steps", 5)
+    error = headlight("train", *how, "--steps", 6, code=3).err
     assert "other settings" in error
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text("{}")

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "headlight/error.h"
+#include "model/generate.h"
 #include "model/sampling.h"
 
 namespace headlight::model {
@@ -35,7 +36,8 @@ Inputs sources(int64_t rows) {
 }
 
 // Logarithms of what could follow every text of `tokens`, without a cache.
-at::Tensor following(const Transformer& model, const Inputs& in, const std::vector<int64_t>& tokens) {
+at::Tensor following(const Transformer& model, const Inputs& in,
+                     const std::vector<int64_t>& tokens) {
   Inputs whole = in;
   whole.tokens = at::tensor(tokens).unsqueeze(0);
   return at::log_softmax(logits(model, whole).select(1, whole.tokens.size(1) - 1), 1).squeeze(0);
@@ -62,16 +64,14 @@ TEST(BeamSearch, OfEveryTextThatThereIsFindsTheBest) {
     }
   };
   visit({2}, 0);
-  const auto best = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    return a.score < b.score;
-  });
+  const auto best = std::max_element(
+      all.begin(), all.end(), [](const auto& a, const auto& b) { return a.score < b.score; });
   // As many beams as texts of two tokens: nothing is cut off.
   const auto found = beam_search(
       model, in, {.beams = 170, .length_penalty = 0.7, .tokens = {3}, .end_tokens = {1}});
   EXPECT_EQ(found[0][0].tokens, best->tokens);
   EXPECT_NEAR(found[0][0].score, best->score, 1e-5);
-  for (size_t i = 1; i < found[0].size(); ++i)
-    EXPECT_GE(found[0][i - 1].score, found[0][i].score);
+  for (size_t i = 1; i < found[0].size(); ++i) EXPECT_GE(found[0][i - 1].score, found[0][i].score);
 }
 
 TEST(BeamSearch, ScoresAreThoseOfTheWholeText) {
@@ -131,12 +131,14 @@ TEST(BeamSearch, LimitsForbiddenTokensAndRoomAreKept) {
 TEST(Sampling, AtTemperatureZeroIsGreedyAndEndsRowByRow) {
   const Transformer model = writer(Kind::encoder_decoder);
   const Inputs in = sources(4);
-  const at::Tensor expected = generate(model, in, {.tokens = 9, .end_tokens = {1, 4}, .padding = -1});
+  const at::Tensor expected =
+      generate(model, in, {.tokens = 9, .end_tokens = {1, 4}, .padding = -1});
   const auto found = sample(model, in, {.tokens = {9}, .end_tokens = {1, 4}});
   for (int64_t row = 0; row < 4; ++row) {
     std::vector<int64_t> tokens;
     for (int64_t i = 0; i < expected.size(1); ++i)
-      if (const int64_t token = expected[row][i].item<int64_t>(); token >= 0) tokens.push_back(token);
+      if (const int64_t token = expected[row][i].item<int64_t>(); token >= 0)
+        tokens.push_back(token);
     EXPECT_EQ(found[static_cast<size_t>(row)].tokens, tokens);
   }
 }

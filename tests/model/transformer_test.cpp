@@ -130,12 +130,12 @@ TEST(Transformer, GradientsInTrainingWithEveryDropoutAreFiniteDifferences) {
     const Inputs in = random_inputs(c, 2, 6);
     const at::Tensor labels = at::randint(13, {2, 6}, at::kLong);
     labels.narrow(1, 0, 3).fill_(kUnscored);
-    const Pass training{true, 99, nullptr};
+    const Pass training{.training = true, .dropout_seed = 99};
     expect_gradient([&] { return loss(model, in, labels, training); }, tensors_of(model));
     EXPECT_NE(loss(model, in, labels, training).item<double>(),
               loss(model, in, labels).item<double>());
     EXPECT_NE(loss(model, in, labels, training).item<double>(),
-              loss(model, in, labels, {true, 100, nullptr}).item<double>());
+              loss(model, in, labels, {.training = true, .dropout_seed = 100}).item<double>());
   }
 }
 
@@ -186,7 +186,7 @@ std::pair<double, std::vector<at::Tensor>> trained(int threads, int64_t batch = 
   const at::Tensor labels = in.tokens.roll(1, 1);
   double last = 0;
   for (uint64_t step = 0; step < 5; ++step) {
-    const at::Tensor value = loss(model, in, labels, {true, step, nullptr});
+    const at::Tensor value = loss(model, in, labels, {.training = true, .dropout_seed = step});
     value.backward();
     adam_step(all, state, {});
     last = value.item<double>();
@@ -271,7 +271,7 @@ TEST(Transformer, CapturesWhatEveryHeadOfEveryStackReadsAndWrites) {
     const Transformer model = initialised(c, 1);
     const Inputs in = random_inputs(c, 2, 5);
     Capture capture;
-    const at::Tensor out = hidden(model, in, {false, 0, &capture});
+    const at::Tensor out = hidden(model, in, {.capture = &capture});
     ASSERT_EQ(capture.layers.size(), 6u);
     EXPECT_EQ(capture.layers[0].stack, "encoder");
     EXPECT_EQ(capture.layers[2].stack, "decoder");

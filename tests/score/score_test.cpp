@@ -19,7 +19,9 @@ TEST(Words, WhiteSpaceIsThatOfPython) {
   EXPECT_THAT(words_of(" \t"), testing::IsEmpty());
 }
 
-TEST(Words, LowerCaseFollowsTheWholeOfUnicode) { EXPECT_EQ(text::lower_case_text("ΌΔΟΣ İK ẞ"), "όδος i̇k ß"); }
+TEST(Words, LowerCaseFollowsTheWholeOfUnicode) {
+  EXPECT_EQ(text::lower_case_text("ΌΔΟΣ İK ẞ"), "όδος i̇k ß");
+}
 
 TEST(Words, OverlapCountsARunAsOftenAsBothHaveIt) {
   const std::vector<uint32_t> a = {1, 1, 1, 2}, b = {1, 1, 2, 2};

@@ -91,13 +91,14 @@ describe('the page of a diff', { skip }, () => {
       await page.setViewportSize({ width, height: 900 });
       await page.evaluate(() => new Promise((done) =>
         requestAnimationFrame(() => requestAnimationFrame(done))));
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= width, `${width}`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `${wide} > ${width}`);
     }
   });
 
   test('refuses another kind of report in plain words', async () => {
-    const { page, close } = await visit(browser, written.write('other', { schema: 'headlight.study/1' }),
-                                        { wait: false });
+    const other = written.write('other', { schema: 'headlight.study/1' });
+    const { page, close } = await visit(browser, other, { wait: false });
     assert.match(await page.getByRole('alert').innerText(), /cannot be shown/);
     await close();
   });

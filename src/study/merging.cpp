@@ -1,0 +1,134 @@
+#include "study/merging.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "model/cut_heads.h"
+#include "study/head_means.h"
+#include "study/inspection.h"
+
+namespace headlight::study {
+namespace {
+
+using model::HeadPlace;
+
+model::Block& block_of(model::Transformer& model, const HeadPlace& place) {
+  const bool encodes = place.stack == "encoder" ||
+                       (place.stack == "self" && model.config.kind == model::Kind::encoder_only);
+  return (encodes ? model.encoder : model.decoder).blocks[static_cast<size_t>(place.layer)];
+}
+
+model::Linear& projection_of(model::Transformer& model, const HeadPlace& place) {
+  model::Block& block = block_of(model, place);
+  return place.stack == "cross" ? block.cross.out : block.attention.out;
+}
+
+// Heads per group of keys and values.
+int64_t group_size(model::Transformer model, const HeadPlace& place) {
+  const model::Block& block = block_of(model, place);
+  const model::LayerHeads& h = place.stack == "cross" ? block.cross.heads : block.attention.heads;
+  return h.heads / h.kv_heads;
+}
+
+// The outputs [rows, d] of some heads of one layer, over all examples.
+std::vector<at::Tensor> outputs_of(const model::Transformer& model,
+                                   const std::vector<HeadPlace>& heads,
+                                   const std::vector<Batch>& batches) {
+  std::vector<std::vector<at::Tensor>> parts(heads.size());
+  for (const Batch& batch : batches) {
+    model::Capture capture;
+    capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
+    capture.on_layer = [&](model::Capture::Layer&& layer) {
+      if (layer.stack != heads[0].stack || layer.layer != heads[0].layer) return;
+      const at::Tensor all = head_outputs(layer).flatten(0, 1);  // [B N, H, d]
+      const at::Tensor real = used_rows(batch.inputs, layer.stack, layer.q.size(2));
+      for (size_t i = 0; i < heads.size(); ++i) {
+        const at::Tensor rows = all.select(1, heads[i].head);
+        parts[i].push_back(
+            real.defined() ? rows.index_select(0, real.flatten().nonzero().squeeze(1)) : rows);
+      }
+    };
+    model::Pass pass;
+    pass.capture = &capture;
+    model::hidden(model, batch.inputs, pass);
+  }
+  std::vector<at::Tensor> outputs;
+  for (const auto& rows : parts) outputs.push_back(at::cat(rows).to(at::kDouble));
+  return outputs;
+}
+
+}  // namespace
+
+std::vector<Twins> find_twins(const model::Transformer& model, const std::vector<Example>& examples,
+                              int threads, const std::function<void(int64_t, int64_t)>& advanced) {
+  InspectSettings settings;
+  settings.random_repeat = 0;
+  settings.steps_up_to = 0;
+  settings.threads = threads;
+  std::vector<Twins> all;
+  for (const InspectedLayer& layer : inspect(model, examples, settings, advanced).layers) {
+    const auto& found = layer.analysis.redundancy;
+    if (!found || found->clusters.empty()) continue;
+    const std::vector<int64_t>& cluster = found->clusters;
+    const auto heads = static_cast<int64_t>(cluster.size());
+    const int64_t size = group_size(model, {layer.stack, layer.layer, 0});
+    const auto stays = [&](int64_t head) {
+      return found->medoids[static_cast<size_t>(cluster[static_cast<size_t>(head)])] == head;
+    };
+    std::map<int64_t, Twins> by_cluster;
+    for (int64_t first = 0; first < heads; first += size) {
+      bool one_stays = false;
+      for (int64_t head = first; head < first + size; ++head) one_stays |= stays(head);
+      if (one_stays) continue;
+      for (int64_t head = first; head < first + size; ++head) {
+        const int64_t label = cluster[static_cast<size_t>(head)];
+        Twins& twins = by_cluster[label];
+        twins.stays = {layer.stack, layer.layer, found->medoids[static_cast<size_t>(label)]};
+        twins.gone.push_back({layer.stack, layer.layer, head});
+      }
+    }
+    for (auto& [label, twins] : by_cluster) all.push_back(std::move(twins));
+  }
+  return all;
+}
+
+model::Transformer with_merged(const model::Transformer& model, const Twins& twins,
+                               const std::vector<Batch>& batches) {
+  const at::NoGradGuard no_gradients;
+  std::vector<HeadPlace> heads = {twins.stays};
+  heads.insert(heads.end(), twins.gone.begin(), twins.gone.end());
+  std::vector<at::Tensor> y = outputs_of(model, heads, batches);
+  model::Transformer merged = model;
+  model::Linear& out = projection_of(merged, twins.stays);
+  const int64_t d = y[0].size(1);
+  const bool learns = out.weight.requires_grad();
+  const bool biased = out.bias.defined();
+  at::Tensor weight = out.weight.detach().to(at::kDouble);
+  at::Tensor bias = biased ? out.bias.detach().to(at::kDouble) : at::Tensor();
+  std::vector<at::Tensor> means;
+  for (at::Tensor& rows : y) {
+    means.push_back(rows.mean(0));
+    if (biased) rows = rows - means.back();
+  }
+  // The normal equations: Y_stays M = Y_gone, by the pseudoinverse, so that directions which the
+  // examples do not show stay untouched.
+  const at::Tensor inverse = at::linalg_pinv(at::mm(y[0].t(), y[0]), 1e-10, true);
+  at::Tensor added = at::zeros({weight.size(0), d}, weight.options());
+  for (size_t i = 1; i < heads.size(); ++i) {
+    const at::Tensor map = at::mm(inverse, at::mm(y[0].t(), y[i]));  // [d, d]
+    const at::Tensor own = weight.narrow(1, heads[i].head * d, d);   // [D, d]
+    added = added + at::mm(own, map.t());
+    if (biased) bias = bias + at::mv(own, means[i] - at::mv(map.t(), means[0]));
+  }
+  weight = weight.clone();
+  weight.narrow(1, twins.stays.head * d, d).add_(added);
+  out.weight = weight.to(out.weight.scalar_type()).set_requires_grad(learns);
+  if (biased) out.bias = bias.to(out.bias.scalar_type()).set_requires_grad(learns);
+  return merged;
+}
+
+}  // namespace headlight::study
