@@ -61,7 +61,6 @@ study::Ranking ranked(const Options& options, const ModelData& data, const Commo
     state = study::load_ranking_state(file, print);
     save(state, print, file);  // that it cannot be written is better said now than at the end
   }
-  watch_for_interrupt();
   report::ProgressLine progress({.quiet = common.quiet});
   auto saved = Clock::now();
   const auto advanced = [&](double done, double all) {
@@ -109,6 +108,7 @@ Json json_of(const Options& options, const study::Ranking& ranking,
 void rank(Options options, const Common& common) {
   if (common.device != "cpu")
     throw Error(ErrorKind::usage, "rank runs on the CPU; leave --device away");
+  watch_for_interrupt();
   at::set_num_threads(thread_count(common));
   options.settings.seed = common.seed;
   const ModelData data = read_data(options.data, common.seed);

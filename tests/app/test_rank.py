@@ -10,6 +10,7 @@ import struct
 import subprocess
 import termios
 import time
+from pathlib import Path
 
 import numpy
 import pytest
@@ -190,13 +191,19 @@ def long_work(tmp_path):
     return ["rank", "m", "--data", "many.txt", "--json", "--quiet"]
 
 
+def catches_ctrl_c(pid):
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return int(caught[1], 16) >> (signal.SIGINT - 1) & 1
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_after_ctrl_c_it_goes_on_to_the_same_numbers(headlight, tensors, tmp_path, named):
     command = long_work(tmp_path)
     resume = ["--resume", "state.json"] if named else []
     process = subprocess.Popen([PROGRAM, *command, *resume], cwd=tmp_path, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(1)
+    while not catches_ctrl_c(process.pid):
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
