@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "headlight/error.h"
 #include "task/random.h"
 #include "text/lines.h"
@@ -82,11 +84,14 @@ ParallelText hold_out(ParallelText& text, double share, int64_t most) {
   const bool pairs = !text.sources.empty();
   const double all = static_cast<double>(text.targets.size());
   const double taken = std::min(share, static_cast<double>(most) / std::max(1.0, all));
-  const auto below = static_cast<uint64_t>(taken * 0x1p32);
+  std::vector<uint64_t> places;  // from 0 to 2^32
+  for (const std::string& text_of : pairs ? text.sources : text.targets)
+    places.push_back(hash_of(text_of) >> 32);
+  auto below = static_cast<uint64_t>(taken * 0x1p32);
+  if (!places.empty()) below = std::max(below, *std::ranges::min_element(places) + 1);
   ParallelText kept, held;
   for (size_t i = 0; i < text.targets.size(); ++i) {
-    const bool out = hash_of(pairs ? text.sources[i] : text.targets[i]) >> 32 < below;
-    ParallelText& side = out ? held : kept;
+    ParallelText& side = places[i] < below ? held : kept;
     side.targets.push_back(std::move(text.targets[i]));
     if (pairs) side.sources.push_back(std::move(text.sources[i]));
   }

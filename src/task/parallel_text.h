@@ -23,8 +23,8 @@ ParallelText read_alone(const std::vector<std::filesystem::path>& files);
 // Removes pairs with an empty side, and returns how many.
 int64_t remove_empty(ParallelText& text);
 
-// Moves about `share` of the pairs, at most `most`, into the result: which ones depends on the
-// text of a source (or line) alone, so that equal ones stay on one side.
+// Moves about `share` of the pairs, about `most` at most and at least one, into the result: which
+// ones depends on the text of a source (or line) alone, so that equal ones stay on one side.
 ParallelText hold_out(ParallelText& text, double share, int64_t most);
 
 }  // namespace headlight::task

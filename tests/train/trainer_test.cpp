@@ -160,5 +160,54 @@ TEST_F(Trainer, TheTrainedModelLoadsAndScoresAsReported) {
   EXPECT_EQ(again.items, result.test.items);
 }
 
+// With weights of about step^power, among steps 1 to 3: in whole numbers for power 1.
+TEST_F(Trainer, TheResultIsAnAverageOverSteps) {
+  Settings s = settings();
+  s.evaluate_every = 1;
+  std::vector<at::Tensor> after;
+  for (const int64_t steps : {1, 2, 3}) {
+    s.steps = steps;
+    run(std::to_string(steps), s);
+    after.push_back(model::load(folder_ / std::to_string(steps)).output.weight.detach());
+  }
+  s.average = 1;
+  run("average", s);
+  const at::Tensor expected = (1 * after[0] + 2 * after[1] + 3 * after[2]) / 6;
+  EXPECT_LT((model::load(folder_ / "average").output.weight - expected).abs().max().item<float>(),
+            1e-6);
+}
+
+TEST_F(Trainer, AnAverageThatWasInterruptedIsTheSame) {
+  Settings s = settings();
+  s.average = 8;
+  run("whole", s);
+  run("parts", s, [](int64_t step, double, const auto&) { return step != 17; });
+  run("parts", s);
+  EXPECT_EQ(bytes(folder_ / "parts/model.safetensors"), bytes(folder_ / "whole/model.safetensors"));
+}
+
+TEST_F(Trainer, AJudgeSeesTheModelAtEveryPointOfTheCurve) {
+  int64_t calls = 0;
+  const Result result = train(config(), *task_, test_, settings(), folder_ / "a", {},
+                              [&](const model::Transformer&) { return double(10 * ++calls); });
+  ASSERT_EQ(result.curve.size(), 4u);
+  EXPECT_EQ(result.curve[3].score, 40);
+}
+
+TEST_F(Trainer, ABudgetOfTimeEndsARunWithAPointOfTheCurve) {
+  Settings s = settings();
+  s.steps = 1'000'000;
+  s.evaluate_every = 1'000'000;
+  s.budget_seconds = 0.2;
+  const Result result = run("a", s);
+  EXPECT_TRUE(result.finished);
+  ASSERT_EQ(result.curve.size(), 1u);
+  EXPECT_EQ(result.curve[0].step, result.steps);
+  EXPECT_TRUE(fs::exists(folder_ / "a/model.safetensors"));
+  // More time, and it goes on.
+  s.budget_seconds = 0.5;
+  EXPECT_GT(run("a", s).steps, result.steps);
+}
+
 }  // namespace
 }  // namespace headlight::train
