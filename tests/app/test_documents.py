@@ -51,7 +51,7 @@ def material(tmp_path, command):
     for english in ("train.en", "test.en", "test.out"):
         shutil.copy(tmp_path / "en.txt", tmp_path / english)
     if "translate" in command:
-        train = ["train", "train.en", "train.de", "--out", "en-de", "--steps", "40"]
+        train = ["train", "train.en", "train.de", "--out", "en-de", "--steps", "60"]
         subprocess.run([PROGRAM, *train, *map(str, SMALL)], cwd=tmp_path, check=True)
 
 
@@ -61,7 +61,7 @@ def test_there_are_commands_to_run():
 
 # What makes the work behind a command small enough for a test.
 SMALLER = {"study": [*TINY[:TINY.index("--heads")], *TINY[TINY.index("--heads") + 2:], "--dim", "16"],
-           "train": ["--steps", "40", *map(str, SMALL)],
+           "train": ["--steps", "60", *map(str, SMALL)],
            "bench": ["--quick", "--shapes", "tiny32", "--threads", "1"]}
 
 
