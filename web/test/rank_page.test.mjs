@@ -96,7 +96,8 @@ describe('a ranking', { skip }, () => {
 
   test('says first how many heads can go', on('one', {}, async (page) => {
     const free = Math.max(SAMPLES.one.gate_free, SAMPLES.one.greedy_free);
-    assert.equal(await page.locator('h1').innerText(), `${free} of 72 heads can go for 0.01 nats of loss`);
+    assert.equal(await page.locator('h1').innerText(),
+                 `${free} of 72 heads can go for 0.01 nats of loss`);
   }));
 
   test('has a cell for every head and a grid for every stack', on('several', {}, async (page) => {
@@ -142,11 +143,12 @@ describe('the titles of a ranking', () => {
   let parts;
   before(async () => {
     const outfile = join(folder, 'parts.mjs');
-    await build({ bundle: true, format: 'esm', platform: 'node', outfile, logLevel: 'error', stdin: {
-      resolveDir: here('../src'), loader: 'ts', contents: `
-        import '../test/no_browser.mjs';
-        export { agreementTitle } from './rank/agreement';
-        export { curveTitle } from './rank/curve';` } });
+    const contents = `
+      import '../test/no_browser.mjs';
+      export { agreementTitle } from './rank/agreement';
+      export { curveTitle } from './rank/curve';`;
+    await build({ bundle: true, format: 'esm', platform: 'node', outfile, logLevel: 'error',
+                  stdin: { resolveDir: here('../src'), loader: 'ts', contents } });
     parts = await import(pathToFileURL(outfile));
   });
 
