@@ -119,11 +119,8 @@ at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor
   const at::Tensor flat = labels.reshape({-1});
   if (!every) return cross_entropy(logits(model, inputs, pass), flat, true, pass.label_smoothing);
   const at::Tensor scored = flat.ne(kUnscored).nonzero().squeeze(1);
-  // Gathering rows costs two passes over them: worth it from a fifth on, before a wide output layer
-  // from a fiftieth.
-  const int64_t share = model.config.classes > 16 * model.config.dim ? 50 : 5;
-  const int64_t unscored = flat.numel() - scored.numel();
-  if (!pass.capture && scored.numel() > 0 && unscored * share >= flat.numel()) {
+  // Gathering rows costs two passes over them: worth it from a fifth on.
+  if (!pass.capture && scored.numel() > 0 && scored.numel() * 5 <= flat.numel() * 4) {
     const at::Tensor x = forward(model, inputs, pass, scored);
     return cross_entropy(output(model, transform(model, x)), flat.index_select(0, scored), true,
                          pass.label_smoothing);
