@@ -20,8 +20,8 @@ export function matrix(layer: ComparedLayer): HTMLElement | null {
     subject: name,
     name: fileName('distances', layer.stack, layer.layer),
     title: `Every pair of heads of ${name}`,
-    reading: 'Rows: heads of the first model; columns: heads of the second. Dark is near, so a ' +
-      'head that kept its work is one dark cell in a pale row. Frames: who was matched with whom.',
+    reading: 'Rows: heads of the first model; columns: heads of the second. A strong colour is ' +
+      'near: a head that kept its work is one strong cell in its row. Frames: the matches.',
     columns: ['first', 'second', 'distance'],
     rows: () => cells.map((cell) => [cell.a, cell.b, cell.value]),
     draw: (width) => {
