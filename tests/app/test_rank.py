@@ -187,7 +187,7 @@ def test_the_table_fits_a_terminal_and_a_pipe_has_no_colour(headlight, tensors, 
 def long_work(tmp_path):
     random = numpy.random.default_rng(1)
     (tmp_path / "many.txt").write_text("\n".join(
-        " ".join(f"w{i}" for i in random.integers(1, 40, 20)) for _ in range(1500)) + "\n")
+        " ".join(f"w{i}" for i in random.integers(1, 40, 20)) for _ in range(150)) + "\n")
     return ["rank", "m", "--data", "many.txt", "--json", "--quiet"]
 
 
