@@ -119,9 +119,9 @@ TEST(BeamSearch, LimitsForbiddenTokensAndRoomAreKept) {
   const Inputs in = sources(2);
   const auto found = beam_search(
       model, in, {.beams = 3, .tokens = {2, 100}, .end_tokens = {}, .forbidden = {7, 8}});
-  for (const Hypothesis& one : found[0]) EXPECT_EQ(one.tokens.size(), 2);
+  for (const Hypothesis& one : found[0]) EXPECT_EQ(one.tokens.size(), 2u);
   for (const Hypothesis& one : found[1]) {
-    EXPECT_EQ(one.tokens.size(), 24);  // positions
+    EXPECT_EQ(one.tokens.size(), 24u);  // positions
     EXPECT_THAT(one.tokens, testing::Not(testing::Contains(testing::AnyOf(7, 8))));
   }
   EXPECT_THROW(beam_search(model, in, {.beams = 0}), Error);

@@ -44,11 +44,11 @@ TEST(SequencesTask, EveryPairComesOnceAnEpochInBatchesOfSoManyTokens) {
         order.push_back(number);
       }
     }
-    EXPECT_EQ(order.size(), 300);
-    EXPECT_EQ(seen.size(), 300);
+    EXPECT_EQ(order.size(), 300u);
+    EXPECT_EQ(seen.size(), 300u);
     orders.insert(order);
   }
-  EXPECT_EQ(orders.size(), 3);
+  EXPECT_EQ(orders.size(), 3u);
 }
 
 TEST(SequencesTask, ABatchIsThatOfItsSeedAndStepAlone) {
@@ -85,15 +85,15 @@ TEST(ParallelText, HeldOutPairsAreChosenByTheirSource) {
   }
   const ParallelText held = hold_out(text, 0.1, 1000);
   EXPECT_NEAR(static_cast<double>(held.targets.size()), 200, 60);
-  EXPECT_EQ(held.targets.size() + text.targets.size(), 2000);
+  EXPECT_EQ(held.targets.size() + text.targets.size(), 2000u);
   const std::set<std::string> kept(text.sources.begin(), text.sources.end());
   for (const std::string& source : held.sources) EXPECT_FALSE(kept.contains(source));
 }
 
 TEST(ParallelText, SomethingIsHeldOutOfAnyTwoLines) {
   ParallelText text{{}, {"one", "two"}};
-  EXPECT_EQ(hold_out(text, 0.01, 1000).targets.size(), 1);
-  EXPECT_EQ(text.targets.size(), 1);
+  EXPECT_EQ(hold_out(text, 0.01, 1000).targets.size(), 1u);
+  EXPECT_EQ(text.targets.size(), 1u);
 }
 
 TEST(ParallelText, EmptySidesGoTogether) {
