@@ -12,6 +12,7 @@
 #include "app/token_rows.h"
 #include "headlight/error.h"
 #include "headlight/splitmix64.h"
+#include "model/checkpoint.h"
 #include "model/run.h"
 #include "tensorfile/json_file.h"
 
