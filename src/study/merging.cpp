@@ -34,31 +34,42 @@ int64_t group_size(model::Transformer model, const HeadPlace& place) {
   return h.heads / h.kv_heads;
 }
 
-// The outputs [rows, d] of some heads of one layer, over all examples.
-std::vector<at::Tensor> outputs_of(const model::Transformer& model,
-                                   const std::vector<HeadPlace>& heads,
-                                   const std::vector<Batch>& batches) {
-  std::vector<std::vector<at::Tensor>> parts(heads.size());
+// Sums over all rows of what heads of one layer hand over, the first one's times every one's.
+struct Products {
+  double rows = 0;
+  std::vector<at::Tensor> sums;      // [d] of each head
+  std::vector<at::Tensor> products;  // [d, d] with each head
+};
+
+Products products_of(const model::Transformer& model, const std::vector<HeadPlace>& heads,
+                     const std::vector<Batch>& batches) {
+  Products all;
+  all.sums.resize(heads.size());
+  all.products.resize(heads.size());
+  const auto add = [](at::Tensor& sum, const at::Tensor& part) {
+    sum = sum.defined() ? sum + part : part;
+  };
   for (const Batch& batch : batches) {
     model::Capture capture;
     capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
     capture.on_layer = [&](model::Capture::Layer&& layer) {
       if (layer.stack != heads[0].stack || layer.layer != heads[0].layer) return;
-      const at::Tensor all = head_outputs(layer).flatten(0, 1);  // [B N, H, d]
-      const at::Tensor real = used_rows(batch.inputs, layer.stack, layer.q.size(2));
+      at::Tensor y = head_outputs(layer).flatten(0, 1).to(at::kDouble);  // [B N, H, d]
+      const at::Tensor used = used_rows(batch.inputs, layer.stack, layer.q.size(2));
+      if (used.defined()) y = y.index_select(0, used.flatten().nonzero().squeeze(1));
+      all.rows += static_cast<double>(y.size(0));
+      const at::Tensor first = y.select(1, heads[0].head);
       for (size_t i = 0; i < heads.size(); ++i) {
-        const at::Tensor rows = all.select(1, heads[i].head);
-        parts[i].push_back(
-            real.defined() ? rows.index_select(0, real.flatten().nonzero().squeeze(1)) : rows);
+        const at::Tensor own = y.select(1, heads[i].head);
+        add(all.sums[i], own.sum(0));
+        add(all.products[i], at::mm(first.t(), own));
       }
     };
     model::Pass pass;
     pass.capture = &capture;
     model::hidden(model, batch.inputs, pass);
   }
-  std::vector<at::Tensor> outputs;
-  for (const auto& rows : parts) outputs.push_back(at::cat(rows).to(at::kDouble));
-  return outputs;
+  return all;
 }
 
 }  // namespace
@@ -101,28 +112,27 @@ model::Transformer with_merged(const model::Transformer& model, const Twins& twi
   const at::NoGradGuard no_gradients;
   std::vector<HeadPlace> heads = {twins.stays};
   heads.insert(heads.end(), twins.gone.begin(), twins.gone.end());
-  std::vector<at::Tensor> y = outputs_of(model, heads, batches);
+  Products y = products_of(model, heads, batches);
   model::Transformer merged = model;
   model::Linear& out = projection_of(merged, twins.stays);
-  const int64_t d = y[0].size(1);
+  const int64_t d = y.sums[0].size(0);
   const bool learns = out.weight.requires_grad();
   const bool biased = out.bias.defined();
   at::Tensor weight = out.weight.detach().to(at::kDouble);
   at::Tensor bias = biased ? out.bias.detach().to(at::kDouble) : at::Tensor();
-  std::vector<at::Tensor> means;
-  for (at::Tensor& rows : y) {
-    means.push_back(rows.mean(0));
-    if (biased) rows = rows - means.back();
-  }
-  // The normal equations: Y_stays M = Y_gone, by the pseudoinverse, so that directions which the
-  // examples do not show stay untouched.
-  const at::Tensor inverse = at::linalg_pinv(at::mm(y[0].t(), y[0]), 1e-10, true);
+  const at::Tensor mean = y.sums[0] / y.rows;
+  if (biased)
+    for (size_t i = 0; i < heads.size(); ++i)
+      y.products[i] = y.products[i] - at::outer(mean, y.sums[i]);
+  // The normal equations by the pseudoinverse, so that directions which the examples do not show
+  // stay untouched.
+  const at::Tensor inverse = at::linalg_pinv(y.products[0], 1e-10, /*hermitian=*/true);
   at::Tensor added = at::zeros({weight.size(0), d}, weight.options());
   for (size_t i = 1; i < heads.size(); ++i) {
-    const at::Tensor map = at::mm(inverse, at::mm(y[0].t(), y[i]));  // [d, d]
-    const at::Tensor own = weight.narrow(1, heads[i].head * d, d);   // [D, d]
+    const at::Tensor map = at::mm(inverse, y.products[i]);          // [d, d]
+    const at::Tensor own = weight.narrow(1, heads[i].head * d, d);  // [D, d]
     added = added + at::mm(own, map.t());
-    if (biased) bias = bias + at::mv(own, means[i] - at::mv(map.t(), means[0]));
+    if (biased) bias = bias + at::mv(own, y.sums[i] / y.rows - at::mv(map.t(), mean));
   }
   weight = weight.clone();
   weight.narrow(1, twins.stays.head * d, d).add_(added);
