@@ -84,8 +84,8 @@ TEST(BeamSearch, ScoresAreThoseOfTheWholeText) {
       prompt = {4, 5};
       in.tokens = at::tensor(prompt).unsqueeze(0);
     }
-    for (const Hypothesis& one :
-         beam_search(model, in, {.beams = 3, .tokens = {7}, .end_tokens = {1}})[0]) {
+    const auto found = beam_search(model, in, {.beams = 3, .tokens = {7}, .end_tokens = {1}});
+    for (const Hypothesis& one : found[0]) {
       std::vector<int64_t> text = prompt;
       double sum = 0;
       for (const int64_t token : one.tokens) {
