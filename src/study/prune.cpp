@@ -10,8 +10,8 @@
 #include "model/cut_heads.h"
 #include "model/run.h"
 #include "model/uniform_heads.h"
-#include "study/merging.h"
 #include "study/removal_losses.h"
+#include "study/twins.h"
 #include "tensorfile/atomic_folder.h"
 
 namespace headlight::study {

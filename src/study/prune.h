@@ -12,10 +12,10 @@
 #include "model/head_name.h"
 #include "model/pruned_checkpoint.h"
 #include "model/transformer.h"
+#include "study/before_and_after.h"
 #include "study/example.h"
 #include "study/finetuning.h"
-#include "study/pruned_proof.h"
-#include "study/pruning.h"
+#include "study/removal_plan.h"
 
 namespace headlight::study {
 

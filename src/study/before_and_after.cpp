@@ -1,4 +1,4 @@
-#include "study/pruned_proof.h"
+#include "study/before_and_after.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>

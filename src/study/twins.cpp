@@ -1,4 +1,4 @@
-#include "study/merging.h"
+#include "study/twins.h"
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>

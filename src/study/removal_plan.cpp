@@ -1,4 +1,4 @@
-#include "study/pruning.h"
+#include "study/removal_plan.h"
 
 #include <algorithm>
 #include <map>
