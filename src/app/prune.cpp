@@ -192,9 +192,13 @@ void print(const Options& options, const Pruning& found, const std::vector<std::
   row("parameters", double(before.parameters), double(after.parameters), whole);
   row("weights", double(before.bytes), double(after.bytes),
       [](double value) { return report::bytes(static_cast<uint64_t>(value)); });
-  if (before.loss)
-    row("loss (nats)", *before.loss, *after.loss,
-        [](double value) { return report::significant(value, 4); });
+  if (before.loss) {
+    // A share says nothing of a loss that was nearly 0.
+    const double grown = *after.loss - *before.loss;
+    table.rows.push_back({"loss (nats)", report::significant(*before.loss, 4),
+                          report::significant(*after.loss, 4),
+                          (grown < 0 ? "−" : "+") + report::significant(std::abs(grown), 3)});
+  }
   row("forward", before.forward_seconds, after.forward_seconds, report::duration);
   say(fmt::format("{}: {} removed", report::printable(options.settings.from.string()),
                   report::counted(static_cast<int64_t>(found.removed.size()), "head")));
