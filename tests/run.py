@@ -27,7 +27,9 @@ def suites(build):
     commands = {name: ["ctest", "--test-dir", build, "--output-on-failure", "--tests-regex", f"^{name}$"]
                 for name in names}
     commands["python"] = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "python")]
-    commands["commands"] = [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "app")]
+    # The program starts a few hundred times, mostly on one core: a file of tests on each.
+    commands["commands"] = [sys.executable, "-m", "pytest", "-q", f"-n{os.cpu_count() or 1}",
+                            "--dist=loadfile", str(ROOT / "tests" / "app")]
     commands["page"] = ["node", "--test", "--test-reporter=spec", "--test-reporter-destination=stdout",
                         "--test-reporter=junit"]
     return commands
