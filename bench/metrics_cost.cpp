@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "headlight/attention.h"
-#include "heads/analysis.h"
 #include "headlight/splitmix64.h"
+#include "heads/analysis.h"
 
 namespace {
 

@@ -192,10 +192,9 @@ void add_writing(CLI::App& program, const Common& common) {
   add_verb(program, common,
            {"summarize", "Long lines to short ones",
             "  headlight summarize summaries/ long.txt --length-penalty 0.8", false});
-  add_verb(
-      program, common,
-      {"generate", "Lines that a language model goes on with",
-       "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8", true});
+  add_verb(program, common,
+           {"generate", "Lines that a language model goes on with",
+            "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8", true});
 }
 
 }  // namespace headlight::app

@@ -12,7 +12,7 @@ namespace headlight::study {
 namespace {
 
 constexpr int64_t kRows = 4, kTokens = 16;
-constexpr double kSeconds = 2;
+constexpr double kSeconds = 0.5;
 constexpr size_t kFewest = 3, kMost = 51;  // measurements
 
 at::Tensor read(const model::Transformer& model, const model::Inputs& in, const model::Pass& pass) {

@@ -21,7 +21,7 @@ Difference logit_difference(const model::Transformer& model, const model::Gates&
                             const model::Transformer& other, const std::vector<Batch>& batches);
 
 // The median time of reading all batches, measured in turns so that neither model has the quieter
-// moment; about two seconds.
+// moment; about half a second.
 struct ForwardSeconds {
   double first = 0, second = 0;
 };
