@@ -83,13 +83,14 @@ at::Tensor next_tokens(const model::Inputs& in) {
 }
 
 int64_t mask_token(const fs::path& folder, const model::Transformer& model) {
-  const text::Tokenizer tokenizer = tokenizer_of(folder, model.encoder);
+  const text::Tokenizer tokenizer = tokenizer_of(folder);
   for (const char* name : {"[MASK]", "<mask>"})
-    if (const std::optional<int64_t> id = tokenizer.id_of(name)) return *id;
-  refuse(
-      fmt::format("{}: the tokenizer has neither [MASK] nor <mask>, so its tokens cannot be "
-                  "masked to be guessed; give --inputs with input_ids and labels",
-                  folder.string()));
+    if (const std::optional<int64_t> id = tokenizer.id_of(name))
+      if (*id < model.encoder.tokens.size(0)) return *id;
+  refuse(fmt::format(
+      "{}: the tokenizer has no [MASK] or <mask> that the model knows, so tokens cannot be "
+      "masked to be guessed; give --inputs with input_ids and labels",
+      folder.string()));
 }
 
 // Masks a share of every row's own tokens and returns them as labels. Which ones depends on the

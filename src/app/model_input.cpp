@@ -114,18 +114,17 @@ ModelInput of_one_stack(const model::Transformer& model, std::vector<TokenRow> r
 }
 
 // Another language may be cut by a tokenizer of its own.
-text::Tokenizer target_tokenizer(const InputOptions& o, const model::Transformer& model,
-                                 const text::Tokenizer& of_source) {
+text::Tokenizer target_tokenizer(const InputOptions& o, const text::Tokenizer& of_source) {
   const fs::path own = task::target_tokenizer_file(o.model);
-  return own != o.model ? tokenizer_of(own, model.decoder) : of_source;
+  return own != o.model ? tokenizer_of(own) : of_source;
 }
 
 ModelInput parallel(const InputOptions& o, const model::Transformer& model) {
   const LinePairs lines =
       o.pairs.size() == 1 ? pairs_of(o.pairs[0]) : pairs_of(o.pairs[0], o.pairs[1]);
-  const text::Tokenizer tokenizer = tokenizer_of(o.model, first_stack(model));
+  const text::Tokenizer tokenizer = tokenizer_of(o.model);
   if (model.config.kind == model::Kind::encoder_decoder) {
-    const text::Tokenizer of_target = target_tokenizer(o, model, tokenizer);
+    const text::Tokenizer of_target = target_tokenizer(o, tokenizer);
     return of_two_stacks(model, encoded(tokenizer, lines.first), encoded(of_target, lines.second),
                          &of_target);
   }
@@ -227,10 +226,10 @@ ModelInput read_model_input(const InputOptions& o, const model::Transformer& mod
     return two ? of_two_stacks(model, std::move(rows), {}, nullptr)
                : of_one_stack(model, std::move(rows));
   }
-  const text::Tokenizer tokenizer = tokenizer_of(o.model, first_stack(model));
+  const text::Tokenizer tokenizer = tokenizer_of(o.model);
   std::vector<TokenRow> rows = texts(o, tokenizer);
   if (!two) return of_one_stack(model, std::move(rows));
-  const text::Tokenizer of_target = target_tokenizer(o, model, tokenizer);
+  const text::Tokenizer of_target = target_tokenizer(o, tokenizer);
   return of_two_stacks(model, std::move(rows), {}, &of_target);
 }
 

@@ -40,20 +40,12 @@ TokenRow described(const std::string& where, Encode encode) {
 
 }  // namespace
 
-text::Tokenizer tokenizer_of(const fs::path& path, const model::Stack& stack) {
-  const text::Tokenizer tokenizer = [&] {
-    try {
-      return text::read_tokenizer(path);
-    } catch (const Error& error) {
-      throw Error(error.kind(), fmt::format("{}; give --tokens with ids instead", error.what()));
-    }
-  }();
-  if (tokenizer.id_limit() > stack.tokens.size(0))
-    refuse(
-        fmt::format("{}: the tokenizer has ids up to {}, but the model's embedding has {} rows; "
-                    "they do not belong together (--tokens takes ids as they are)",
-                    path.string(), tokenizer.id_limit() - 1, stack.tokens.size(0)));
-  return tokenizer;
+text::Tokenizer tokenizer_of(const fs::path& path) {
+  try {
+    return text::read_tokenizer(path);
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}; give --tokens with ids instead", error.what()));
+  }
 }
 
 TokenRow encoded(const text::Tokenizer& tokenizer, const Line& line) {
@@ -106,8 +98,12 @@ void check(const TokenRow& row, const model::Config& c, const model::Stack& stac
   const int64_t known = stack.tokens.size(0);
   for (size_t i = 0; i < row.ids.size(); ++i)
     if (row.ids[i] < 0 || row.ids[i] >= known)
-      refuse(fmt::format("{}: token {} (from 0) is {}, but the model has ids from 0 to {}",
-                         row.where, i, row.ids[i], known - 1));
+      refuse(fmt::format("{}: token {} (from 0) is {}{}, but the model has ids from 0 to {}",
+                         row.where, i, row.ids[i],
+                         i < row.words.tokens.size()
+                             ? fmt::format(" ('{}' of the tokenizer)", row.words.tokens[i])
+                             : "",
+                         known - 1));
 }
 
 TokenBatch padded(const std::vector<TokenRow>& rows, int64_t padding) {

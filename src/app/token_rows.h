@@ -21,8 +21,8 @@ struct TokenRow {
   ModelInput::Words words;
 };
 
-// Throws Error (bad_input) for a tokenizer with more ids than the stack's embedding has rows.
-text::Tokenizer tokenizer_of(const std::filesystem::path& path, const model::Stack& stack);
+// A tokenizer may have more ids than a model has rows; check() refuses texts that use them.
+text::Tokenizer tokenizer_of(const std::filesystem::path& path);
 
 // Throw Error (bad_input) with the line's place for what makes no token.
 TokenRow encoded(const text::Tokenizer& tokenizer, const Line& line);
