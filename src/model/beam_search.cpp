@@ -129,14 +129,8 @@ std::vector<std::vector<Hypothesis>> beam_search(const Transformer& model, const
 
   size_t width = 1;  // rows a search has in the batch; dead ones fill up
   while (!searches.empty()) {
-    const at::Tensor logits = next.logits();
-    for (const int64_t token : how.forbidden)
-      logits.select(1, token).fill_(-std::numeric_limits<float>::infinity());
+    const auto [logits, normalisers] = next.choice(how.forbidden);
     const int64_t vocabulary = logits.size(1);
-    const at::Tensor normalisers = at::logsumexp(logits, 1).to(at::kDouble);
-    if (!at::isfinite(normalisers).all().item<bool>())
-      throw Error(ErrorKind::bad_input,
-                  "the model's logits are no numbers; its weights are broken");
     std::vector<std::vector<Candidate>> candidates(searches.size());
     at::parallel_for(0, static_cast<int64_t>(searches.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {

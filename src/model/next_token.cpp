@@ -20,6 +20,12 @@ bool is_each_in_turn(const std::vector<int64_t>& numbers, int64_t count) {
 
 }  // namespace
 
+int64_t longest_sequence(const Config& c) {
+  const bool unlimited = c.position == Position::rotary || c.position == Position::relative ||
+                         c.position == Position::none;
+  return unlimited ? 0 : c.positions;
+}
+
 NextToken::NextToken(const Transformer& model, const Inputs& inputs) : model_(model), now_(inputs) {
   const Config& c = model.config;
   if (c.kind == Kind::encoder_only || !c.causal || c.output_place != OutputPlace::every)
@@ -30,13 +36,21 @@ NextToken::NextToken(const Transformer& model, const Inputs& inputs) : model_(mo
   now_.tokens = at::full({now_.source.size(0), 1}, c.start_token, at::kLong);
 }
 
-at::Tensor NextToken::logits() {
+NextToken::Choice NextToken::choice(const std::vector<int64_t>& forbidden) {
   const c10::NoGradGuard no_grad;
   Pass pass;
   pass.cache = &cache_;
   const at::Tensor states = hidden(model_, now_, pass);
   const at::Tensor last = states.narrow(1, states.size(1) - 1, 1);
-  return output(model_, transformed(model_, last, {})).squeeze(1).to(at::kFloat).contiguous();
+  Choice choice;
+  choice.logits =
+      output(model_, transformed(model_, last, {})).squeeze(1).to(at::kFloat).contiguous();
+  for (const int64_t token : forbidden)
+    choice.logits.select(1, token).fill_(-std::numeric_limits<float>::infinity());
+  choice.normalisers = at::logsumexp(choice.logits, 1).to(at::kDouble);
+  if (!at::isfinite(choice.normalisers).all().item<bool>())
+    throw Error(ErrorKind::bad_input, "the model's logits are no numbers; its weights are broken");
+  return choice;
 }
 
 void NextToken::go_on(const std::vector<int64_t>& rows, const std::vector<int64_t>& tokens,
@@ -53,12 +67,10 @@ void NextToken::go_on(const std::vector<int64_t>& rows, const std::vector<int64_
 }
 
 int64_t NextToken::room() const {
-  const Config& c = model_.config;
-  const bool unlimited = c.position == Position::rotary || c.position == Position::relative ||
-                         c.position == Position::none;
-  if (unlimited) return std::numeric_limits<int64_t>::max();
+  const int64_t longest = longest_sequence(model_.config);
+  if (longest == 0) return std::numeric_limits<int64_t>::max();
   // The last token that is written is not read.
-  return c.positions - (cache_.length > 0 ? cache_.length : now_.tokens.size(1)) + 1;
+  return longest - (cache_.length > 0 ? cache_.length : now_.tokens.size(1)) + 1;
 }
 
 }  // namespace headlight::model

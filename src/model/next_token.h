@@ -12,6 +12,9 @@
 
 namespace headlight::model {
 
+// The longest sequence that a model reads; 0: any.
+int64_t longest_sequence(const Config& config);
+
 // Throws Error (usage) for a model that is no causal decoder with an output layer.
 class NextToken {
  public:
@@ -20,8 +23,13 @@ class NextToken {
   // of B.
   NextToken(const Transformer& model, const Inputs& inputs);
 
-  // Logits [R, V] of what comes next, float32 on the CPU; R is B at first.
-  at::Tensor logits();
+  // What comes next; R is B at first.
+  struct Choice {
+    at::Tensor logits;       // [R, V] float32 on the CPU; minus infinity where forbidden
+    at::Tensor normalisers;  // [R] double: a logit minus this is the logarithm of a probability
+  };
+  // Throws Error (bad_input) where the logits are no numbers.
+  Choice choice(const std::vector<int64_t>& forbidden);
 
   // Row i from now on is row rows[i] of before, followed by tokens[i]. Sources that no row reads
   // any more are left out: `sources` lists the others, and every one of them has as many rows as

@@ -84,14 +84,8 @@ std::vector<Hypothesis> sample(const Transformer& model, const Inputs& inputs,
     throw Error(ErrorKind::usage, "there is no room for a single new token");
 
   while (!running.empty()) {
-    const at::Tensor logits = next.logits();
-    for (const int64_t token : how.forbidden)
-      logits.select(1, token).fill_(-std::numeric_limits<float>::infinity());
+    const auto [logits, normalisers] = next.choice(how.forbidden);
     const int64_t vocabulary = logits.size(1);
-    const at::Tensor normalisers = at::logsumexp(logits, 1).to(at::kDouble);
-    if (!at::isfinite(normalisers).all().item<bool>())
-      throw Error(ErrorKind::bad_input,
-                  "the model's logits are no numbers; its weights are broken");
     std::vector<int64_t> rows_left, tokens;
     std::vector<size_t> still;
     for (size_t i = 0; i < running.size(); ++i) {

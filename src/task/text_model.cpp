@@ -10,6 +10,7 @@
 #include "headlight/error.h"
 #include "model/beam_search.h"
 #include "model/checkpoint.h"
+#include "model/next_token.h"
 #include "model/sampling.h"
 #include "task/random.h"
 #include "tensorfile/json_file.h"
@@ -58,14 +59,6 @@ bool is_blank(const std::string& line) {
   return line.find_first_not_of(" \t\r") == std::string::npos;
 }
 
-// 0: no limit.
-int64_t longest(const model::Config& c) {
-  const bool unlimited = c.position == model::Position::rotary ||
-                         c.position == model::Position::relative ||
-                         c.position == model::Position::none;
-  return unlimited ? 0 : c.positions;
-}
-
 // Without what does not fit, but with what the tokenizer puts behind a text.
 std::vector<int64_t> fitting(const text::Encoding& encoding, int64_t room) {
   size_t behind = 0;
@@ -87,8 +80,9 @@ Line read_line(const TextModel& model, const std::string& text, size_t number, c
     const text::Encoding encoding = text::encode(model.source, text);
     line.ids = encoding.ids;
     // A language model needs room to write on.
-    const int64_t room = longest(c) - (two ? 0 : 1);
-    if (longest(c) > 0 && static_cast<int64_t>(line.ids.size()) > room) {
+    const int64_t longest = model::longest_sequence(c);
+    const int64_t room = longest - (two ? 0 : 1);
+    if (longest > 0 && static_cast<int64_t>(line.ids.size()) > room) {
       if (!how.cut)
         throw Error(ErrorKind::bad_input,
                     fmt::format("{} tokens, but the model reads {}; shorten it, or let --cut do so",
