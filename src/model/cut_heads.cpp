@@ -142,6 +142,7 @@ std::vector<LayerHeads>& layers_of(Config& config, Part part) {
 
 Gates closed_gates(const Transformer& model, const std::vector<HeadPlace>& heads) {
   Gates gates;
+  const at::TensorOptions like = parameters(model).front().tensor.options().requires_grad(false);
   for (const NamedPart& part : parts_of(model.config)) {
     const ByLayer closed = of_stack(heads, part.stack);
     if (closed.empty()) continue;
@@ -150,7 +151,7 @@ Gates closed_gates(const Transformer& model, const std::vector<HeadPlace>& heads
     for (const auto& [layer, gone] : closed) {
       const int64_t count = layer_heads(model.config, part.part, layer).heads;
       at::Tensor& gate = layers.at(static_cast<size_t>(layer));
-      gate = at::ones({count}, parameters(model).front().tensor.options().requires_grad(false));
+      gate = at::ones({count}, like);
       for (const int64_t head : gone) gate[head] = 0;
     }
   }

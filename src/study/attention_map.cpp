@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "study/captured_attention.h"
 #include "tensorfile/base64.h"
 
 namespace headlight::study {
@@ -11,27 +12,21 @@ namespace {
 
 constexpr int64_t kWholeWeights = int64_t{1024} * 1024;
 
-// Some queries of one row of a layer.
-model::Capture::Layer band_of(const model::Capture::Layer& all, int64_t row, int64_t first,
-                              int64_t count) {
-  const auto one = [&](const at::Tensor& tensor) {
-    return tensor.defined() ? tensor.narrow(0, row, 1) : tensor;
-  };
-  model::Capture::Layer band = all;
-  band.q = one(all.q).narrow(2, first, count);
-  band.k = one(all.k);
-  band.key_lengths = one(all.key_lengths);
-  band.key_allowed = one(all.key_allowed);
-  if (all.bias.defined()) band.bias = all.bias.narrow(2, first, count);
-  band.past = all.past + first;
+// Some queries of a layer.
+model::Capture::Layer band_of(const model::Capture::Layer& layer, int64_t first, int64_t count) {
+  model::Capture::Layer band = layer;
+  band.q = layer.q.narrow(2, first, count);
+  if (layer.bias.defined()) band.bias = layer.bias.narrow(2, first, count);
+  band.past = layer.past + first;
   return band;
 }
 
 }  // namespace
 
-nlohmann::ordered_json attention_map(const model::Capture::Layer& layer, int64_t row,
-                                     int64_t largest, const std::vector<std::string>& query_tokens,
+nlohmann::ordered_json attention_map(const model::Capture::Layer& all, int64_t row, int64_t largest,
+                                     const std::vector<std::string>& query_tokens,
                                      const std::vector<std::string>& key_tokens) {
+  const model::Capture::Layer layer = row_of(all, row);
   const int64_t heads = layer.q.size(1), queries = layer.q.size(2), keys = layer.k.size(2);
   const int64_t rows = std::min(largest, queries), columns = std::min(largest, keys);
   const bool sampled = queries * keys > kWholeWeights;
@@ -40,7 +35,7 @@ nlohmann::ordered_json attention_map(const model::Capture::Layer& layer, int64_t
     const int64_t first = r * queries / rows;
     // The blocks of adaptive pooling: every weight lies in at least one of them.
     const int64_t last = sampled ? first + 1 : ((r + 1) * queries + rows - 1) / rows;
-    at::Tensor weights = model::probabilities(band_of(layer, row, first, last - first))[0];
+    at::Tensor weights = model::probabilities(band_of(layer, first, last - first))[0];
     weights = std::get<0>(at::adaptive_max_pool2d(weights.to(at::kFloat), {1, columns}));
     cells.select(1, r).copy_(weights.select(1, 0).sqrt().mul(255).round());
   }

@@ -15,8 +15,9 @@ HeadTensor<const float> view(const at::Tensor& tensor, int64_t row) {
   return {one.const_data_ptr<float>(), 0, one.stride(0), one.stride(1)};
 }
 
-// What model::probabilities() reads of one row.
-model::Capture::Layer alone(const model::Capture::Layer& all, int64_t row) {
+}  // namespace
+
+model::Capture::Layer row_of(const model::Capture::Layer& all, int64_t row) {
   const auto one = [&](const at::Tensor& tensor) {
     return tensor.defined() ? tensor.narrow(0, row, 1) : tensor;
   };
@@ -28,7 +29,18 @@ model::Capture::Layer alone(const model::Capture::Layer& all, int64_t row) {
   return layer;
 }
 
-}  // namespace
+std::vector<uint8_t> real_queries(const model::Capture::Layer& layer, const model::Inputs& inputs) {
+  // What the same tokens are as keys.
+  if (layer.stack != "cross") return real_keys(layer, 0);
+  if (!inputs.mask.defined()) return {};
+  const at::Tensor flags = inputs.mask[0].ne(0).contiguous();
+  const bool* flag = flags.const_data_ptr<bool>();
+  return {flag, flag + flags.numel()};
+}
+
+std::pair<int, int64_t> place_of(const model::Capture::Layer& layer) {
+  return {layer.stack == "cross" ? 2 : layer.stack == "decoder" ? 1 : 0, layer.layer};
+}
 
 std::vector<uint8_t> real_keys(const model::Capture::Layer& layer, int64_t row) {
   const auto keys = static_cast<size_t>(layer.k.size(2));
@@ -66,7 +78,7 @@ CapturedAttention attention_of(const model::Capture::Layer& layer, int64_t row,
                               "analysis needs all weights of a layer at once: {:.1f} GB for {} "
                               "tokens; give a shorter text",
                               double(bytes) * 1e-9, attention.keys));
-    result.weights = model::probabilities(alone(layer, row))[0].contiguous();
+    result.weights = model::probabilities(row_of(layer, row))[0].contiguous();
     attention.float_probabilities =
         heads::Probabilities<float>{.data = result.weights.const_data_ptr<float>(),
                                     .head_stride = attention.queries * attention.keys,

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "heads/attention_source.h"
@@ -21,6 +22,15 @@ struct CapturedAttention {
 // whole matrix of every head: throws Error (no_resources) where that is more than 2 GB.
 CapturedAttention attention_of(const model::Capture::Layer& layer, int64_t row,
                                std::vector<uint8_t> query_valid);
+
+// A captured layer with this row alone.
+model::Capture::Layer row_of(const model::Capture::Layer& layer, int64_t row);
+
+// Which queries of the only row are no padding, [queries]; empty: all are real.
+std::vector<uint8_t> real_queries(const model::Capture::Layer& layer, const model::Inputs& inputs);
+
+// Where a layer stands among the results: the encoder first, then the decoder, cross last.
+std::pair<int, int64_t> place_of(const model::Capture::Layer& layer);
 
 // Which keys of a row are no padding, [keys]; empty: all.
 std::vector<uint8_t> real_keys(const model::Capture::Layer& layer, int64_t row);

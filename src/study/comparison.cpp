@@ -17,27 +17,11 @@
 namespace headlight::study {
 namespace {
 
-// Where a layer stands among the results.
-std::pair<int, int64_t> place_of(const model::Capture::Layer& layer) {
-  return {layer.stack == "cross" ? 2 : layer.stack == "decoder" ? 1 : 0, layer.layer};
-}
-
 std::vector<int64_t> numbers_of(const model::Capture::Layer& layer) {
   if (!layer.numbers.empty()) return layer.numbers;
   std::vector<int64_t> numbers(static_cast<size_t>(layer.q.size(1)));
   std::iota(numbers.begin(), numbers.end(), int64_t{0});
   return numbers;
-}
-
-// Which queries are no padding: what the same tokens are as keys.
-std::vector<uint8_t> queries_of(const model::Capture::Layer& layer, const model::Inputs& in) {
-  if (layer.stack != "cross") return real_keys(layer, 0);
-  std::vector<uint8_t> real;
-  if (!in.mask.defined()) return real;
-  const at::Tensor flags = in.mask[0].ne(0).contiguous();
-  const bool* flag = flags.const_data_ptr<bool>();
-  real.assign(flag, flag + flags.numel());
-  return real;
 }
 
 std::map<std::pair<int, int64_t>, model::Capture::Layer> layers_of(const model::Transformer& model,
@@ -115,8 +99,8 @@ Comparison compare(const model::Transformer& a, const model::Transformer& b,
       for (const auto& [place, layer] : first) {
         const auto other = second.find(place);
         if (other == second.end()) continue;
-        const CapturedAttention one = attention_of(layer, 0, queries_of(layer, in));
-        const CapturedAttention two = attention_of(other->second, 0, queries_of(layer, in));
+        const CapturedAttention one = attention_of(layer, 0, real_queries(layer, in));
+        const CapturedAttention two = attention_of(other->second, 0, real_queries(layer, in));
         sums[place].examples.push_back(
             heads::compare(one.attention, two.attention, settings.threads));
       }

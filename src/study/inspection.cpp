@@ -29,11 +29,6 @@ constexpr std::pair<const char*, Number> kWithIntervals[] = {
     {"self_mass", &heads::Structure::self_mass},
     {"distance_mean", &heads::Structure::distance_mean}};
 
-// Where a layer stands among the results: the encoder first, then the decoder, cross last.
-std::pair<int, int64_t> place_of(const std::string& stack, int64_t layer) {
-  return {stack == "cross" ? 2 : stack == "decoder" ? 1 : 0, layer};
-}
-
 struct Pooled {
   InspectedLayer result;
   heads::Pool pool;
@@ -52,7 +47,7 @@ class Examiner {
   Examiner(const InspectSettings& settings, bool spread) : settings_(settings), spread_(spread) {}
 
   void add(const model::Capture::Layer& layer, const Example& example) {
-    const std::vector<uint8_t> own = queries_of(layer, example);
+    const std::vector<uint8_t> own = real_queries(layer, example.inputs);
     const CapturedAttention captured = attention_of(layer, 0, own);
     heads::AnalysisOptions options;
     options.threads = settings_.threads;
@@ -65,7 +60,7 @@ class Examiner {
     options.exclude = options.separators;
     const at::Tensor& tokens = two && source ? example.inputs.source : example.inputs.tokens;
     if (layer.stack != "cross" && tokens.defined()) options.tokens = ids(tokens[0]);
-    Pooled& pooled = layers_[place_of(layer.stack, layer.layer)];
+    Pooled& pooled = layers_[place_of(layer)];
     InspectedLayer& result = pooled.result;
     result.stack = layer.stack;
     result.layer = layer.layer;
@@ -91,17 +86,6 @@ class Examiner {
   bool skipped_steps = false;
 
  private:
-  // Which queries are no padding: what the same tokens are as keys.
-  std::vector<uint8_t> queries_of(const model::Capture::Layer& layer,
-                                  const Example& example) const {
-    if (layer.stack != "cross") return real_keys(layer, 0);
-    std::vector<uint8_t> real;
-    if (!example.inputs.mask.defined()) return real;
-    for (const int64_t flag : ids(example.inputs.mask[0].to(at::kLong)))
-      real.push_back(static_cast<uint8_t>(flag != 0));
-    return real;
-  }
-
   void add_values(const heads::Attention& attention, heads::AnalysisOptions options,
                   Pooled& pooled) const {
     options.flow = options.redundancy = options.norm_weighted = false;

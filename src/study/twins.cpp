@@ -28,10 +28,13 @@ model::Linear& projection_of(model::Transformer& model, const HeadPlace& place) 
 }
 
 // Heads per group of keys and values.
-int64_t group_size(model::Transformer model, const HeadPlace& place) {
-  const model::Block& block = block_of(model, place);
-  const model::LayerHeads& h = place.stack == "cross" ? block.cross.heads : block.attention.heads;
-  return h.heads / h.kv_heads;
+int64_t group_size(const model::Config& config, const InspectedLayer& layer) {
+  for (const model::NamedPart& part : model::parts_of(config)) {
+    if (part.stack != layer.stack) continue;
+    const model::LayerHeads h = model::layer_heads(config, part.part, layer.layer);
+    return h.heads / h.kv_heads;
+  }
+  return 1;
 }
 
 // Sums over all rows of what heads of one layer hand over, the first one's times every one's.
@@ -78,7 +81,7 @@ std::vector<Twins> find_twins(const model::Transformer& model, const std::vector
                               int threads, const std::function<void(int64_t, int64_t)>& advanced) {
   InspectSettings settings;
   settings.random_repeat = 0;
-  settings.steps_up_to = 0;
+  settings.flow = false;
   settings.threads = threads;
   std::vector<Twins> all;
   for (const InspectedLayer& layer : inspect(model, examples, settings, advanced).layers) {
@@ -86,7 +89,7 @@ std::vector<Twins> find_twins(const model::Transformer& model, const std::vector
     if (!found || found->clusters.empty()) continue;
     const std::vector<int64_t>& cluster = found->clusters;
     const auto heads = static_cast<int64_t>(cluster.size());
-    const int64_t size = group_size(model, {layer.stack, layer.layer, 0});
+    const int64_t size = group_size(model.config, layer);
     const auto stays = [&](int64_t head) {
       return found->medoids[static_cast<size_t>(cluster[static_cast<size_t>(head)])] == head;
     };
