@@ -8,6 +8,7 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/model_data.h"
 #include "headlight/error.h"
@@ -18,6 +19,7 @@
 #include "report/terminal.h"
 #include "study/limits.h"
 #include "tensorfile/atomic_file.h"
+#include "text/whole_number.h"
 
 namespace headlight::app {
 namespace {
@@ -47,19 +49,14 @@ std::pair<std::string, int64_t> role_and_count(const std::string& text) {
                     near.empty() ? fmt::format("roles are {}", fmt::join(study::roles(), ", "))
                                  : fmt::format("did you mean {}?", near)));
   }
-  int64_t count = -1;
-  if (equals != std::string::npos) {
-    const char *first = text.data() + equals + 1, *last = text.data() + text.size();
-    if (const auto [end, error] = std::from_chars(first, last, count);
-        error != std::errc() || end != last)
-      count = -1;
-  }
-  if (count < 0)
+  std::optional<int64_t> count;
+  if (equals != std::string::npos) count = text::whole_number(text.substr(equals + 1));
+  if (!count || *count < 0)
     throw Error(ErrorKind::usage,
                 fmt::format("--min-role {}: takes a role and how many heads must have it, as in "
                             "induction=1",
                             text));
-  return {role, count};
+  return {role, *count};
 }
 
 // Those of the file, and over them those of the command line.
@@ -155,10 +152,10 @@ std::string junit_of(const Options& options, const std::vector<study::Ruling>& r
 }
 
 // The loss, if the data has one; why not, otherwise.
-std::optional<double> loss_of(const Options& options, bool needed, uint64_t seed,
-                              std::vector<std::string>& notes) {
+std::optional<double> loss_of(const Options& options, const model::Transformer& model, bool needed,
+                              uint64_t seed, std::vector<std::string>& notes) {
   try {
-    const ModelData data = read_data(options.data, seed);
+    const ModelData data = read_data(options.data, model, seed);
     if (!data.note.empty()) notes.push_back(data.note);
     return mean_loss(
         losses_of(data.model, batches_of(data.model.config, data.examples, kBatchTokens)));
@@ -185,9 +182,10 @@ void mark_short_texts(const study::Inspection& found, std::vector<std::string>& 
 
 study::Vitals measure(const Options& options, const study::Limits& limits, const Common& common,
                       std::vector<std::string>& notes) {
+  const model::Transformer model = load_model(options.data);
   study::Vitals vitals;
   {
-    const ModelData data = read_examples(options.data);
+    const ModelData data = read_examples(options.data, model);
     if (!data.note.empty()) notes.push_back(data.note);
     study::InspectSettings settings;
     settings.flow = false;
@@ -202,13 +200,13 @@ study::Vitals measure(const Options& options, const study::Limits& limits, const
     vitals = vitals_of(found);
     if (limits.max_sink_rate || limits.tolerance) mark_short_texts(found, notes);
   }
-  vitals.loss = loss_of(options, limits.max_loss || limits.max_loss_increase, common.seed, notes);
+  const bool needed = limits.max_loss || limits.max_loss_increase;
+  vitals.loss = loss_of(options, model, needed, common.seed, notes);
   return vitals;
 }
 
 void check(const Options& options, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage, "check runs on the CPU; leave --device away");
+  need_cpu(common, "check");
   at::set_num_threads(thread_count(common));
   const study::Limits limits = limits_of(options);
   std::optional<study::Vitals> baseline;

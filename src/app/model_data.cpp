@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "model/checkpoint.h"
 #include "model/run.h"
 #include "tensorfile/json_file.h"
+#include "text/whole_number.h"
 
 namespace headlight::app {
 namespace fs = std::filesystem;
@@ -36,13 +36,13 @@ class Classes {
     if (!config.contains("id2label") || !config["id2label"].is_object()) return;
     for (const auto& [id, name] : config["id2label"].items())
       if (name.is_string())
-        if (const std::optional<int64_t> number = number_in(id)) numbers_[name] = *number;
+        if (const std::optional<int64_t> number = text::whole_number(id)) numbers_[name] = *number;
   }
 
   int64_t of(const Line& line) const {
     const auto named = numbers_.find(line.text);
     const std::optional<int64_t> id =
-        named != numbers_.end() ? named->second : number_in(line.text);
+        named != numbers_.end() ? named->second : text::whole_number(line.text);
     if (id && *id >= 0 && *id < count_) return *id;
     std::vector<std::string> names;
     for (const auto& [name, number] : numbers_) names.push_back(name);
@@ -52,13 +52,6 @@ class Classes {
   }
 
  private:
-  static std::optional<int64_t> number_in(const std::string& text) {
-    int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return {};
-    return value;
-  }
-
   int64_t count_;
   std::map<std::string, int64_t> numbers_;
 };
@@ -177,6 +170,28 @@ int64_t start_token(const ModelInput& input) {
   return input.inputs.tokens[0][0].item<int64_t>();
 }
 
+// What the model reads, and the classes of a .tsv's second column.
+struct Read {
+  ModelInput input;
+  std::vector<Line> classes;
+};
+Read read_input(const DataOptions& o, const model::Transformer& model) {
+  InputOptions from = o.input;
+  Read read;
+  if (!o.data.empty()) read.classes = spread(o, model.config, from);
+  read.input = read_model_input(from, model);
+  return read;
+}
+
+// All but the examples.
+ModelData data_of(const ModelInput& input, const model::Transformer& model) {
+  ModelData data{.model = model, .examples = {}, .note = input.note};
+  if (input.readout_weight.defined())
+    data.model = model::with_readout(model, input.readout_weight, input.readout_bias);
+  data.start_token = start_token(input);
+  return data;
+}
+
 }  // namespace
 
 void add_data_options(CLI::App& verb, DataOptions& o) {
@@ -194,27 +209,25 @@ void add_data_options(CLI::App& verb, DataOptions& o) {
       ->group("What the model reads, one of");
 }
 
-ModelData read_data(const DataOptions& o, uint64_t seed) {
+model::Transformer load_model(const DataOptions& o) {
   if (o.data.empty()) need_input(o.input);
-  InputOptions from = o.input;
-  ModelData data{model::load(from.model), {}, {}};
-  if (!data.model.config.output && from.inputs.empty() && o.data.extension() != ".npz")
+  return model::load(o.input.model);
+}
+
+ModelData read_data(const DataOptions& o, const model::Transformer& model, uint64_t seed) {
+  if (!model.config.output && o.input.inputs.empty() && o.data.extension() != ".npz")
     throw Error(ErrorKind::usage,
                 fmt::format("{}: is a base model without an output layer, so it has no loss; a "
                             "checkpoint with a head on it is needed",
-                            from.model.string()));
-  std::vector<Line> classes;
-  if (!o.data.empty()) classes = spread(o, data.model.config, from);
-  ModelInput input = read_model_input(from, data.model);
-  if (input.readout_weight.defined())
-    data.model =
-        model::with_readout(std::move(data.model), input.readout_weight, input.readout_bias);
+                            o.input.model.string()));
+  Read read = read_input(o, model);
+  ModelInput& input = read.input;
+  ModelData data = data_of(input, model);
   if (!input.labels.defined())
-    input.labels = labels_for(o, data.model, input, std::move(classes), seed);
+    input.labels = labels_for(o, data.model, input, std::move(read.classes), seed);
   else if (!o.labels.empty())
     throw Error(ErrorKind::usage, "--labels: the data holds labels already; leave it away");
   data.note = input.note;
-  data.start_token = start_token(input);
   data.examples = examples_of(input, data.model.config);
   std::erase_if(data.examples, [](const study::Example& example) {
     return example.labels.eq(model::kUnscored).all().item<bool>();
@@ -224,17 +237,9 @@ ModelData read_data(const DataOptions& o, uint64_t seed) {
   return data;
 }
 
-ModelData read_examples(const DataOptions& o) {
-  if (o.data.empty()) need_input(o.input);
-  InputOptions from = o.input;
-  ModelData data{model::load(from.model), {}, {}};
-  if (!o.data.empty()) spread(o, data.model.config, from);
-  const ModelInput input = read_model_input(from, data.model);
-  if (input.readout_weight.defined())
-    data.model =
-        model::with_readout(std::move(data.model), input.readout_weight, input.readout_bias);
-  data.note = input.note;
-  data.start_token = start_token(input);
+ModelData read_examples(const DataOptions& o, const model::Transformer& model) {
+  const ModelInput input = read_input(o, model).input;
+  ModelData data = data_of(input, model);
   data.examples = examples_of(input, data.model.config);
   return data;
 }

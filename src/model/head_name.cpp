@@ -4,12 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "headlight/error.h"
 #include "tensorfile/json_file.h"
+#include "text/whole_number.h"
 
 namespace headlight::model {
 namespace {
@@ -22,18 +22,12 @@ std::string known(const Config& config) {
   return fmt::format("heads here are {}", fmt::join(stacks, ", "));
 }
 
-std::optional<int64_t> number(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return {};
-  return value;
-}
-
 HeadPlace parse(std::string_view name, const Config& config) {
   const size_t first = name.find('.'), last = name.rfind('.');
   if (first != std::string_view::npos && first != last) {
-    const std::optional<int64_t> layer = number(name.substr(first + 1, last - first - 1)),
-                                 head = number(name.substr(last + 1));
+    const std::optional<int64_t> layer =
+                                     text::whole_number(name.substr(first + 1, last - first - 1)),
+                                 head = text::whole_number(name.substr(last + 1));
     if (layer && head) return {std::string(name.substr(0, first)), *layer, *head};
   }
   throw Error(ErrorKind::usage,

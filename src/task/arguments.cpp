@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <optional>
 #include <sstream>
 
 #include "headlight/error.h"
+#include "text/whole_number.h"
 
 namespace headlight::task {
 
@@ -55,12 +56,11 @@ void Arguments::refuse(const std::string& why) const {
 
 int64_t Arguments::parse(const std::string& text, const char* name, int64_t low,
                          int64_t high) const {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < low || value > high) {
+  const std::optional<int64_t> value = text::whole_number(text);
+  if (!value || *value < low || *value > high) {
     refuse(fmt::format("{} is '{}', but must be a number from {} to {}", name, text, low, high));
   }
-  return value;
+  return *value;
 }
 
 }  // namespace headlight::task
