@@ -5,8 +5,8 @@ import { roleLabel, roleWords } from '../heads/roles';
 import { choice } from '../shared/choice';
 import { h } from '../shared/dom';
 import { counted, finite, short } from '../shared/number';
+import { show } from '../shared/show';
 import { table } from '../shared/table';
-import { apply } from '../shared/theme';
 import { themeButton } from '../shared/theme_button';
 import { matrix } from './matrix';
 import { matchOf, nameOf, readReport, roleOf, type ComparedLayer, type Match,
@@ -172,10 +172,4 @@ function page(report: Report): HTMLElement[] {
   ];
 }
 
-const root = document.getElementById('page') as HTMLElement;
-apply();
-readReport().then((report) => root.append(...page(report))).catch((error) => {
-  root.append(h('p', { class: 'broken', role: 'alert' },
-                `This report cannot be shown. ${String(error)}`));
-  throw error;
-});
+show(readReport, page);

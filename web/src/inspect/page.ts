@@ -9,8 +9,8 @@ import * as address from '../shared/address';
 import { h } from '../shared/dom';
 import { counted, short } from '../shared/number';
 import { saveText } from '../shared/save';
+import { show } from '../shared/show';
 import { table } from '../shared/table';
-import { apply } from '../shared/theme';
 import { themeButton } from '../shared/theme_button';
 import { reportText } from '../study/read';
 import type { Maps } from '../study/report';
@@ -93,10 +93,4 @@ function page(report: InspectReport): HTMLElement[] {
   ];
 }
 
-const root = document.getElementById('page') as HTMLElement;
-apply();
-readReport().then((report) => root.append(...page(report))).catch((error) => {
-  root.append(h('p', { class: 'broken', role: 'alert' },
-                `This report cannot be shown. ${String(error)}`));
-  throw error;
-});
+show(readReport, page);

@@ -5,7 +5,7 @@ import { day } from '../shared/day';
 import { h } from '../shared/dom';
 import { counted, short } from '../shared/number';
 import { saveText } from '../shared/save';
-import { apply } from '../shared/theme';
+import { show } from '../shared/show';
 import { themeButton } from '../shared/theme_button';
 import { reportText } from '../study/read';
 import { agreement } from './agreement';
@@ -46,10 +46,4 @@ function page(report: Report): HTMLElement[] {
           saveText('rank.json', 'application/json', await reportText()) }, 'Save rank.json'))))];
 }
 
-const root = document.getElementById('page') as HTMLElement;
-apply();
-readReport().then((report) => root.append(...page(report))).catch((error) => {
-  root.append(h('p', { class: 'broken', role: 'alert' },
-                `This report cannot be shown. ${String(error)}`));
-  throw error;
-});
+show(readReport, page);

@@ -3,7 +3,7 @@
 import * as address from '../shared/address';
 import { day } from '../shared/day';
 import { h } from '../shared/dom';
-import { apply } from '../shared/theme';
+import { show } from '../shared/show';
 import { themeButton } from '../shared/theme_button';
 import { headsSection } from './heads_section';
 import { notesSection, repeatSection } from './repeat_section';
@@ -50,14 +50,7 @@ function page(report: Report): HTMLElement[] {
     contents(report, new Set(sections.map((section) => section.id))), ...sections)];
 }
 
-const root = document.getElementById('page') as HTMLElement;
-apply();
-readReport().then((report) => {
-  root.append(...page(report));
+show(readReport, page).then(() => {
   const at = address.read('at');
   if (at) requestAnimationFrame(() => go(at));
-}).catch((error) => {
-  root.append(h('p', { class: 'broken', role: 'alert' },
-                `This report cannot be shown. ${String(error)}`));
-  throw error;
 });
