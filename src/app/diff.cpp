@@ -147,8 +147,7 @@ Farthest farthest_of(const study::Comparison& found) {
 }
 
 void diff(Options options, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage, "diff runs on the CPU; leave --device away");
+  need_cpu(common, "diff");
   if (options.settings.moved > options.settings.apart)
     throw Error(ErrorKind::usage, "--moved must not be above --apart");
   at::set_num_threads(thread_count(common));
@@ -156,7 +155,7 @@ void diff(Options options, const Common& common) {
   options.settings.seed = common.seed;
 
   std::vector<std::string> notes;
-  const ModelData data = read_examples(options.data);
+  const ModelData data = read_examples(options.data, load_model(options.data));
   if (!data.note.empty()) notes.push_back(data.note);
   require_same_vocabulary(options, notes);
   const model::Transformer other = model::load(options.other);
@@ -183,7 +182,7 @@ void diff(Options options, const Common& common) {
   if (!options.html.empty())
     tensorfile::write_file_atomically(options.html, report::diff_page(json));
   if (common.json) {
-    fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
+    print_json(json);
   } else {
     const int width = report::terminal_width();
     fmt::print(

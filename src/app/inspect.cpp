@@ -68,8 +68,7 @@ Json json_of(const Options& options, const study::Inspection& found,
 }
 
 void inspect(Options options, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage, "inspect runs on the CPU; leave --device away");
+  need_cpu(common, "inspect");
   at::set_num_threads(thread_count(common));
   options.settings.threads = thread_count(common);
   options.settings.seed = common.seed;
@@ -91,9 +90,7 @@ void inspect(Options options, const Common& common) {
   if (!options.svg.empty())
     tensorfile::write_file_atomically(options.svg, report::head_grid_svg(found));
   if (common.json) {
-    // Tokens of byte-level vocabularies may hold halves of characters.
-    fmt::print("{}\n", json_of(options, found, remarks, input, false)
-                           .dump(-1, ' ', false, Json::error_handler_t::replace));
+    print_json(json_of(options, found, remarks, input, false));
     return;
   }
   const int width = report::terminal_width();

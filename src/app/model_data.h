@@ -19,6 +19,9 @@ struct DataOptions {
 // MODEL, the inputs of every verb that takes one, --data and --labels.
 void add_data_options(CLI::App& verb, DataOptions& options);
 
+// MODEL. Throws Error: usage if there is nothing for it to read, and as model::load().
+model::Transformer load_model(const DataOptions& options);
+
 struct ModelData {
   model::Transformer model;              // with the read-out of --inputs in place of its own
   std::vector<study::Example> examples;  // each with at least one scored label
@@ -30,10 +33,10 @@ struct ModelData {
 // in --labels, and otherwise the text itself: every next token, or tokens that are masked (by the
 // seed). Throws Error (usage, bad_input) naming the remedy for data without a loss, and as
 // read_model_input().
-ModelData read_data(const DataOptions& options, uint64_t seed);
+ModelData read_data(const DataOptions& options, const model::Transformer& model, uint64_t seed);
 
 // The same as inspect reads it, for what heads do: nothing is masked, and labels are only there
 // where the data holds them.
-ModelData read_examples(const DataOptions& options);
+ModelData read_examples(const DataOptions& options, const model::Transformer& model);
 
 }  // namespace headlight::app

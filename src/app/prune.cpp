@@ -53,9 +53,9 @@ study::PruneData read(const Options& options, uint64_t seed, std::string& note) 
       throw Error(ErrorKind::usage, "--finetune needs something to learn from: give --data FILE");
     return {.model = model::load(options.settings.from)};
   }
-  ModelData data = read_data(options.data, seed);
+  study::PruneData all{.model = load_model(options.data)};
+  ModelData data = read_data(options.data, all.model, seed);
   note = data.note;
-  study::PruneData all{.model = model::load(options.settings.from)};
   if (all.model.config != data.model.config) all.readout = data.model.output;
   if (trains && all.readout)
     throw Error(ErrorKind::usage,
@@ -223,8 +223,7 @@ std::string type_of(const fs::path& model) {
 }
 
 void prune(Options options, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage, "prune runs on the CPU; leave --device away");
+  need_cpu(common, "prune");
   at::set_num_threads(thread_count(common));
   study::PruneSettings& settings = options.settings;
   settings.from = options.data.input.model;
@@ -250,8 +249,7 @@ void prune(Options options, const Common& common) {
   progress.finish();
   const std::vector<std::string> remarks = notes(options, data, found, note);
   if (common.json)
-    fmt::print("{}\n", json_of(options, data, found, remarks)
-                           .dump(-1, ' ', false, Json::error_handler_t::replace));
+    print_json(json_of(options, data, found, remarks));
   else
     print(options, found, remarks);
 }

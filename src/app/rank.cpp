@@ -106,19 +106,18 @@ Json json_of(const Options& options, const study::Ranking& ranking,
 }
 
 void rank(Options options, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage, "rank runs on the CPU; leave --device away");
+  need_cpu(common, "rank");
   watch_for_interrupt();
   at::set_num_threads(thread_count(common));
   options.settings.seed = common.seed;
-  const ModelData data = read_data(options.data, common.seed);
+  const ModelData data = read_data(options.data, load_model(options.data), common.seed);
   const study::Ranking ranking = ranked(options, data, common);
   const std::vector<std::string> remarks = notes(options, data, ranking);
   const Json json = json_of(options, ranking, remarks);
   if (!options.html.empty())
     tensorfile::write_file_atomically(options.html, report::rank_page(json));
   if (common.json) {
-    fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
+    print_json(json);
     return;
   }
   const int width = report::terminal_width();

@@ -81,8 +81,7 @@ class Layout {
 };
 
 void trace(const Options& options, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage, "trace runs on the CPU; leave --device away");
+  need_cpu(common, "trace");
   at::set_num_threads(thread_count(common));
   const model::Transformer base = load_model(options.input);
   const ModelInput input = read_model_input(options.input, base);

@@ -227,8 +227,7 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
 }
 
 void train_verb(const Options& o, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage, "train runs on the CPU; leave --device away");
+  need_cpu(common, "train");
   const bool resumes = !o.resume.empty();
   if (!resumes && (o.data.empty() || o.out.empty()))
     throw Error(ErrorKind::usage, o.data.empty() ? "DATA is missing: files of text to learn from"

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 #include <thread>
+
+#include "headlight/error.h"
 
 namespace headlight::app {
 
@@ -35,6 +38,15 @@ void add_common_options(CLI::App& verb, Common& common) {
   // Said twice, the last one holds, so that a script can add to a command.
   for (CLI::Option* option : verb.get_options())
     if (option->get_expected_max() == 1) option->take_last();
+}
+
+void need_cpu(const Common& common, const std::string& verb) {
+  if (common.device != "cpu")
+    throw Error(ErrorKind::usage, fmt::format("{} runs on the CPU; leave --device away", verb));
+}
+
+void print_json(const nlohmann::ordered_json& json) {
+  fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 int thread_count(const Common& common) {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,13 @@ inline constexpr const char* kEveryVerbGroup = "Every verb";
 
 // Adds --json, --quiet, --threads, --seed and --device to a verb.
 void add_common_options(CLI::App& verb, Common& common);
+
+// Throws Error (usage) unless the device is the CPU: `verb` has no other.
+void need_cpu(const Common& common, const std::string& verb);
+
+// Prints one line of JSON. Tokens of byte-level vocabularies may hold halves of characters: bytes
+// that are no UTF-8 become U+FFFD.
+void print_json(const nlohmann::ordered_json& json);
 
 // Threads to use: common.threads, or one per core.
 int thread_count(const Common& common);

@@ -80,9 +80,7 @@ void print_lines(const std::vector<std::vector<task::Written>>& lines, const Opt
 }
 
 void write(const Verb& verb, Options o, const Common& common) {
-  if (common.device != "cpu")
-    throw Error(ErrorKind::usage,
-                fmt::format("{} runs on the CPU; leave --device away", verb.name));
+  need_cpu(common, verb.name);
   check(verb, o);
   o.writing.seed = common.seed;
   at::set_num_threads(thread_count(common));
@@ -122,10 +120,7 @@ void write(const Verb& verb, Options o, const Common& common) {
   if (!common.json) return;
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  fmt::print(
-      "{}\n",
-      Json{{"schema", "headlight.writing/1"}, {"lines", std::move(all)}, {"seconds", seconds}}.dump(
-          -1, ' ', false, Json::error_handler_t::replace));
+  print_json({{"schema", "headlight.writing/1"}, {"lines", std::move(all)}, {"seconds", seconds}});
 }
 
 void add_verb(CLI::App& program, const Common& common, const Verb& how) {

@@ -9,17 +9,6 @@
 #include "headlight/error.h"
 #include "tensorfile/base64.h"
 
-extern "C" {
-extern const char headlight_study_page_start[];
-extern const char headlight_study_page_end[];
-extern const char headlight_diff_page_start[];
-extern const char headlight_diff_page_end[];
-extern const char headlight_inspect_page_start[];
-extern const char headlight_inspect_page_end[];
-extern const char headlight_rank_page_start[];
-extern const char headlight_rank_page_end[];
-}
-
 namespace headlight::report {
 namespace {
 
@@ -51,20 +40,16 @@ std::string filled(const char* start, const char* end, const nlohmann::ordered_j
 
 }  // namespace
 
-std::string study_page(const nlohmann::ordered_json& report) {
-  return filled(headlight_study_page_start, headlight_study_page_end, report);
-}
+// What page_data.S holds of a page, and the function that fills it in.
+#define HEADLIGHT_PAGE(name)                                                            \
+  extern "C" const char headlight_##name##_page_start[], headlight_##name##_page_end[]; \
+  std::string name##_page(const nlohmann::ordered_json& report) {                       \
+    return filled(headlight_##name##_page_start, headlight_##name##_page_end, report);  \
+  }
 
-std::string diff_page(const nlohmann::ordered_json& report) {
-  return filled(headlight_diff_page_start, headlight_diff_page_end, report);
-}
-
-std::string inspect_page(const nlohmann::ordered_json& report) {
-  return filled(headlight_inspect_page_start, headlight_inspect_page_end, report);
-}
-
-std::string rank_page(const nlohmann::ordered_json& report) {
-  return filled(headlight_rank_page_start, headlight_rank_page_end, report);
-}
+HEADLIGHT_PAGE(study)
+HEADLIGHT_PAGE(inspect)
+HEADLIGHT_PAGE(rank)
+HEADLIGHT_PAGE(diff)
 
 }  // namespace headlight::report
