@@ -24,18 +24,23 @@ endfunction()
 function(headlight_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   # Designated initializers leave fields at their defaults on purpose.
+  # Programs too: the precompiled headers are for one kind of code.
   # No contraction into FMA behind our back: results must not depend on what the compiler fuses.
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow
                          $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
                          -Wno-missing-field-initializers
-                         -ffp-contract=off -fvisibility=hidden)
-  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF)
+                         -ffp-contract=off -fvisibility=hidden -fPIC)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   if(HEADLIGHT_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${HEADLIGHT_SANITIZE}
                            -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${HEADLIGHT_SANITIZE})
   endif()
 endfunction()
+
+# Several files of a floor in one compilation: libtorch's headers cost ten seconds each time.
+option(CMAKE_UNITY_BUILD "Compile several files of a floor at once" ON)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 16)
 
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)

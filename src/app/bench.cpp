@@ -29,7 +29,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct BenchOptions {
   std::string work;
   std::vector<std::string> shapes, directions = {"forward", "backward"}, dtypes = {"fp32", "bf16"};
   std::vector<int64_t> heads = {1, 4, 8, 16};
@@ -45,7 +45,7 @@ std::vector<int> thread_counts(const Common& common) {
   return all > 1 ? std::vector<int>{1, all} : std::vector<int>{1};
 }
 
-std::vector<speed::NamedShape> chosen_shapes(const Options& options) {
+std::vector<speed::NamedShape> chosen_shapes(const BenchOptions& options) {
   std::vector<speed::NamedShape> chosen;
   std::vector<std::string> names;
   for (const speed::NamedShape& shape : speed::standard_shapes()) names.push_back(shape.name);
@@ -125,7 +125,7 @@ std::string csv_of(const Json& rows) {
   return text;
 }
 
-void finish(const Options& options, const Common& common, const Json& json,
+void finish(const BenchOptions& options, const Common& common, const Json& json,
             const report::Table& table, const std::string& remark) {
   if (!options.csv.empty()) tensorfile::write_file_atomically(options.csv, csv_of(json["rows"]));
   if (common.json) {
@@ -137,7 +137,7 @@ void finish(const Options& options, const Common& common, const Json& json,
   fmt::print("{}", report::render(table, width, report::use_colour()));
 }
 
-void bench_attention(const Options& options, const Common& common) {
+void bench_attention(const BenchOptions& options, const Common& common) {
   const std::vector<speed::NamedShape> shapes = chosen_shapes(options);
   std::map<int, Peak> peaks;
   for (const int threads : thread_counts(common))
@@ -205,7 +205,7 @@ void bench_attention(const Options& options, const Common& common) {
   finish(options, common, json, table, remark);
 }
 
-void bench_training_step(const Options& options, const Common& common) {
+void bench_training_step(const BenchOptions& options, const Common& common) {
   Json json = {{"schema", "headlight.bench/1"},
                {"work", "training-step"},
                {"machine", speed::machine()},
@@ -265,7 +265,7 @@ void bench_training_step(const Options& options, const Common& common) {
                      speed::machine(), reasons));
 }
 
-void bench_tokenize(const Options& options, const Common& common) {
+void bench_tokenize(const BenchOptions& options, const Common& common) {
   if (options.tokenizer.empty() || options.file.empty())
     throw Error(
         ErrorKind::usage,
@@ -294,7 +294,7 @@ void bench_tokenize(const Options& options, const Common& common) {
 }  // namespace
 
 void add_bench(CLI::App& program, const Common& common) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<BenchOptions>();
   CLI::App* verb = program.add_subcommand(
       "bench", "Speed on the standard work, beside PyTorch: attention, training-step, tokenize");
   verb->add_option("WORK", o->work, "attention, training-step or tokenize")

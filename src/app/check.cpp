@@ -12,12 +12,12 @@
 
 #include "app/model_data.h"
 #include "headlight/error.h"
+#include "lab/limits.h"
 #include "report/junit.h"
 #include "report/number.h"
 #include "report/progress.h"
 #include "report/table.h"
 #include "report/terminal.h"
-#include "study/limits.h"
 #include "tensorfile/atomic_file.h"
 #include "text/whole_number.h"
 
@@ -30,9 +30,9 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kBatchTokens = 4096;
 constexpr double kTolerance = 0.05;  // of a baseline that came without a rule
 
-struct Options {
+struct CheckOptions {
   DataOptions data;
-  study::Limits limits;  // of the command line
+  lab::Limits limits;  // of the command line
   std::vector<std::string> min_role;
   fs::path file, junit, save;
 };
@@ -41,12 +41,12 @@ struct Options {
 std::pair<std::string, int64_t> role_and_count(const std::string& text) {
   const size_t equals = text.rfind('=');
   const std::string role = text.substr(0, equals);
-  if (!study::is_role(role)) {
-    const std::string near = nearest_word(role, study::roles());
+  if (!lab::is_role(role)) {
+    const std::string near = nearest_word(role, lab::roles());
     throw Error(
         ErrorKind::usage,
         fmt::format("--min-role: there is no role {}; {}", role,
-                    near.empty() ? fmt::format("roles are {}", fmt::join(study::roles(), ", "))
+                    near.empty() ? fmt::format("roles are {}", fmt::join(lab::roles(), ", "))
                                  : fmt::format("did you mean {}?", near)));
   }
   std::optional<int64_t> count;
@@ -60,9 +60,9 @@ std::pair<std::string, int64_t> role_and_count(const std::string& text) {
 }
 
 // Those of the file, and over them those of the command line.
-study::Limits limits_of(const Options& options) {
-  study::Limits limits = options.file.empty() ? study::Limits{} : study::read_limits(options.file);
-  const study::Limits& own = options.limits;
+lab::Limits limits_of(const CheckOptions& options) {
+  lab::Limits limits = options.file.empty() ? lab::Limits{} : lab::read_limits(options.file);
+  const lab::Limits& own = options.limits;
   const auto prefer = [](auto& field, const auto& given) {
     if (given) field = given;
   };
@@ -83,7 +83,7 @@ study::Limits limits_of(const Options& options) {
     throw Error(ErrorKind::usage,
                 fmt::format("{} is against an earlier report: give it with --baseline",
                             limits.tolerance ? "--tolerance" : "--max-loss-increase"));
-  if (!study::any(limits) && options.save.empty())
+  if (!lab::any(limits) && options.save.empty())
     throw Error(ErrorKind::usage,
                 "nothing to check: give a limit, as in --max-sink-rate 0.5, or --save FILE to keep "
                 "today's numbers as a baseline");
@@ -96,20 +96,20 @@ std::string shown(double value) {
   return count ? fmt::format("{:.0f}", value) : report::significant(value);
 }
 
-std::string values_of(const study::Ruling& ruling) {
+std::string values_of(const lab::Ruling& ruling) {
   return fmt::format("{}{} {} {}", ruling.value ? shown(*ruling.value) : "undefined",
                      ruling.baseline ? fmt::format(" (was {})", shown(*ruling.baseline)) : "",
                      ruling.at_least ? "≥" : "≤", shown(ruling.limit));
 }
 
-std::string places_of(const study::Ruling& ruling) {
+std::string places_of(const lab::Ruling& ruling) {
   std::vector<std::string> names;
-  for (const study::Place& place : ruling.where) names.push_back(name_of(place));
+  for (const lab::Place& place : ruling.where) names.push_back(name_of(place));
   return fmt::format("{}", fmt::join(names, " "));
 }
 
-Json json_of(const Options& options, const study::Vitals& vitals,
-             const std::vector<study::Ruling>& rulings, const std::vector<std::string>& notes,
+Json json_of(const CheckOptions& options, const lab::Vitals& vitals,
+             const std::vector<lab::Ruling>& rulings, const std::vector<std::string>& notes,
              bool passed) {
   const auto number = [](const std::optional<double>& value) {
     return value && std::isfinite(*value) ? Json(*value) : Json();
@@ -120,7 +120,7 @@ Json json_of(const Options& options, const study::Vitals& vitals,
                {"loss", number(vitals.loss)},
                {"passed", passed}};
   json["rules"] = Json::array();
-  for (const study::Ruling& ruling : rulings) {
+  for (const lab::Ruling& ruling : rulings) {
     Json& entry = json["rules"].emplace_back();
     entry = {{"rule", ruling.rule},
              {"passed", ruling.holds},
@@ -129,7 +129,7 @@ Json json_of(const Options& options, const study::Vitals& vitals,
              {"at", ruling.at_least ? "least" : "most"}};
     if (ruling.baseline) entry["baseline"] = *ruling.baseline;
     entry["where"] = Json::array();
-    for (const study::Place& place : ruling.where) {
+    for (const lab::Place& place : ruling.where) {
       Json& where = entry["where"].emplace_back();
       where = {{"stack", place.stack}, {"layer", place.layer}};
       if (!place.heads.empty()) where["heads"] = place.heads;
@@ -137,14 +137,14 @@ Json json_of(const Options& options, const study::Vitals& vitals,
   }
   json["notes"] = notes;
   json["layers"] = Json::array();
-  for (const study::Vitals::Layer& layer : vitals.layers)
-    json["layers"].push_back(study::to_json(layer));
+  for (const lab::Vitals::Layer& layer : vitals.layers)
+    json["layers"].push_back(lab::to_json(layer));
   return json;
 }
 
-std::string junit_of(const Options& options, const std::vector<study::Ruling>& rulings) {
+std::string junit_of(const CheckOptions& options, const std::vector<lab::Ruling>& rulings) {
   std::vector<report::JunitCase> cases;
-  for (const study::Ruling& ruling : rulings)
+  for (const lab::Ruling& ruling : rulings)
     cases.push_back(
         {ruling.rule,
          ruling.holds ? "" : fmt::format("{}  {}", values_of(ruling), places_of(ruling))});
@@ -152,8 +152,8 @@ std::string junit_of(const Options& options, const std::vector<study::Ruling>& r
 }
 
 // The loss, if the data has one; why not, otherwise.
-std::optional<double> loss_of(const Options& options, const model::Transformer& model, bool needed,
-                              uint64_t seed, std::vector<std::string>& notes) {
+std::optional<double> loss_of(const CheckOptions& options, const model::Transformer& model,
+                              bool needed, uint64_t seed, std::vector<std::string>& notes) {
   try {
     const ModelData data = read_data(options.data, model, seed);
     if (!data.note.empty()) notes.push_back(data.note);
@@ -168,8 +168,8 @@ std::optional<double> loss_of(const Options& options, const model::Transformer& 
 }
 
 // A head that looks at everything alike is no sink, but on a few tokens it counts as one.
-void mark_short_texts(const study::Inspection& found, std::vector<std::string>& notes) {
-  for (const study::InspectedLayer& layer : found.layers) {
+void mark_short_texts(const lab::Inspection& found, std::vector<std::string>& notes) {
+  for (const lab::InspectedLayer& layer : found.layers) {
     const auto uniform = layer.analysis.uniform_baseline.first_token_mass;
     if (!uniform || *uniform <= 0.3) continue;
     notes.push_back(
@@ -180,14 +180,14 @@ void mark_short_texts(const study::Inspection& found, std::vector<std::string>& 
   }
 }
 
-study::Vitals measure(const Options& options, const study::Limits& limits, const Common& common,
-                      std::vector<std::string>& notes) {
+lab::Vitals measure(const CheckOptions& options, const lab::Limits& limits, const Common& common,
+                    std::vector<std::string>& notes) {
   const model::Transformer model = load_model(options.data);
-  study::Vitals vitals;
+  lab::Vitals vitals;
   {
     const ModelData data = read_examples(options.data, model);
     if (!data.note.empty()) notes.push_back(data.note);
-    study::InspectSettings settings;
+    lab::InspectSettings settings;
     settings.flow = false;
     settings.start_token = data.start_token;
     settings.seed = common.seed;
@@ -196,7 +196,7 @@ study::Vitals measure(const Options& options, const study::Limits& limits, const
     const auto advanced = [&](int64_t done, int64_t all) {
       progress.update({.done = double(done), .total = double(all), .unit = "layers"});
     };
-    const study::Inspection found = study::inspect(data.model, data.examples, settings, advanced);
+    const lab::Inspection found = lab::inspect(data.model, data.examples, settings, advanced);
     vitals = vitals_of(found);
     if (limits.max_sink_rate || limits.tolerance) mark_short_texts(found, notes);
   }
@@ -205,25 +205,25 @@ study::Vitals measure(const Options& options, const study::Limits& limits, const
   return vitals;
 }
 
-void check(const Options& options, const Common& common) {
+void check(const CheckOptions& options, const Common& common) {
   need_cpu(common, "check");
   at::set_num_threads(thread_count(common));
-  const study::Limits limits = limits_of(options);
-  std::optional<study::Vitals> baseline;
-  if (!limits.baseline.empty()) baseline = study::read_vitals(limits.baseline);
+  const lab::Limits limits = limits_of(options);
+  std::optional<lab::Vitals> baseline;
+  if (!limits.baseline.empty()) baseline = lab::read_vitals(limits.baseline);
 
   std::vector<std::string> notes;
-  const study::Vitals vitals = measure(options, limits, common, notes);
+  const lab::Vitals vitals = measure(options, limits, common, notes);
   if (baseline && baseline->examples != vitals.examples)
     notes.push_back(
         fmt::format("The baseline is of {}, this is of {}: other data, so part of the "
                     "difference is theirs.",
                     report::counted(baseline->examples, "example"),
                     report::counted(vitals.examples, "example")));
-  const std::vector<study::Ruling> rulings =
-      study::judge(vitals, limits, baseline ? &*baseline : nullptr);
+  const std::vector<lab::Ruling> rulings =
+      lab::judge(vitals, limits, baseline ? &*baseline : nullptr);
   const auto broken = std::count_if(rulings.begin(), rulings.end(),
-                                    [](const study::Ruling& ruling) { return !ruling.holds; });
+                                    [](const lab::Ruling& ruling) { return !ruling.holds; });
 
   const Json json = json_of(options, vitals, rulings, notes, broken == 0);
   const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -239,7 +239,7 @@ void check(const Options& options, const Common& common) {
                                     {.title = "value and limit", .right = false},
                                     {.title = "where", .right = false}},
                         .rows = {}};
-    for (const study::Ruling& ruling : rulings)
+    for (const lab::Ruling& ruling : rulings)
       table.rows.push_back(
           {ruling.holds ? "ok" : "BROKEN", ruling.rule, values_of(ruling), places_of(ruling)});
     fmt::print(
@@ -269,8 +269,8 @@ std::string a_limit(const std::string& text) {
 }  // namespace
 
 void add_check(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
-  study::Limits& limits = options->limits;
+  auto options = std::make_shared<CheckOptions>();
+  lab::Limits& limits = options->limits;
   CLI::App* verb = program.add_subcommand(
       "check", "A gate for continuous integration: fails when heads collapse or the loss grows");
   add_data_options(*verb, options->data);

@@ -8,6 +8,8 @@
 
 #include "app/model_data.h"
 #include "headlight/error.h"
+#include "lab/comparison.h"
+#include "lab/inspection.h"
 #include "model/checkpoint.h"
 #include "report/head_changes.h"
 #include "report/head_roles.h"
@@ -15,8 +17,6 @@
 #include "report/page.h"
 #include "report/progress.h"
 #include "report/terminal.h"
-#include "study/comparison.h"
-#include "study/inspection.h"
 #include "tensorfile/atomic_file.h"
 #include "text/tokenizer.h"
 
@@ -28,19 +28,19 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kListed = 20;  // heads on the terminal
 
-struct Options {
+struct DiffOptions {
   DataOptions data;
   fs::path other, html;
-  study::ComparisonSettings settings;
+  lab::ComparisonSettings settings;
   std::optional<double> max_shift;
 };
 
-const std::map<std::string, study::MatchBy> kBy = {{"pattern", study::MatchBy::pattern},
-                                                   {"output", study::MatchBy::output},
-                                                   {"both", study::MatchBy::both}};
+const std::map<std::string, lab::MatchBy> kBy = {{"pattern", lab::MatchBy::pattern},
+                                                 {"output", lab::MatchBy::output},
+                                                 {"both", lab::MatchBy::both}};
 
 // The same ids must mean the same words, or both models would read different texts.
-void require_same_vocabulary(const Options& options, std::vector<std::string>& notes) {
+void require_same_vocabulary(const DiffOptions& options, std::vector<std::string>& notes) {
   const InputOptions& input = options.data.input;
   if (input.tokens || !input.inputs.empty() || options.data.data.extension() == ".npz") return;
   const text::Tokenizer a = text::read_tokenizer(input.model);
@@ -68,33 +68,33 @@ void require_same_vocabulary(const Options& options, std::vector<std::string>& n
   }
 }
 
-study::Inspection inspected(const model::Transformer& model, const ModelData& data,
-                            const Options& options, const Common& common) {
-  study::InspectSettings settings;
+lab::Inspection inspected(const model::Transformer& model, const ModelData& data,
+                          const DiffOptions& options, const Common& common) {
+  lab::InspectSettings settings;
   settings.flow = false;
   settings.start_token = data.start_token;
   settings.seed = options.settings.seed;
   settings.threads = thread_count(common);
-  return study::inspect(model, data.examples, settings);
+  return lab::inspect(model, data.examples, settings);
 }
 
-report::RoleNames roles_of(const study::Inspection& inspection) {
+report::RoleNames roles_of(const lab::Inspection& inspection) {
   report::RoleNames roles;
-  for (const study::InspectedLayer& layer : inspection.layers)
+  for (const lab::InspectedLayer& layer : inspection.layers)
     for (size_t h = 0; h < layer.analysis.structure.size(); ++h)
       roles[{layer.stack, layer.layer, report::head_number(layer, h)}] =
           report::role_of(layer, h).name;
   return roles;
 }
 
-Json json_of(const Options& options, const study::Comparison& found,
+Json json_of(const DiffOptions& options, const lab::Comparison& found,
              const report::RoleNames& roles_a, const report::RoleNames& roles_b,
              const std::vector<std::string>& notes, bool passed) {
-  const study::ComparisonSettings& settings = options.settings;
+  const lab::ComparisonSettings& settings = options.settings;
   std::string by;
   for (const auto& [name, value] : kBy)
     if (value == settings.by) by = name;
-  const study::ChangeCounts counts = study::count_changes(found);
+  const lab::ChangeCounts counts = lab::count_changes(found);
   Json json = {
       {"schema", "headlight.diff/1"},
       {"a", options.data.input.model.string()},
@@ -114,8 +114,8 @@ Json json_of(const Options& options, const study::Comparison& found,
         {"renumbered", counts.renumbered}}},
       {"notes", notes}};
   json["layers"] = Json::array();
-  for (const study::ComparedLayer& layer : found.layers) {
-    Json entry = study::to_json(layer);
+  for (const lab::ComparedLayer& layer : found.layers) {
+    Json entry = lab::to_json(layer);
     const auto roles = [&](const report::RoleNames& all, const std::vector<int64_t>& numbers) {
       Json list = Json::array();
       for (const int64_t number : numbers) {
@@ -136,17 +136,17 @@ struct Farthest {
   double distance = -1;
   std::string name;
 };
-Farthest farthest_of(const study::Comparison& found) {
+Farthest farthest_of(const lab::Comparison& found) {
   Farthest worst;
-  for (const study::ComparedLayer& layer : found.layers)
-    if (const study::HeadMatch* match = study::farthest(layer);
+  for (const lab::ComparedLayer& layer : found.layers)
+    if (const lab::HeadMatch* match = lab::farthest(layer);
         match && *match->distance > worst.distance)
       worst = {*match->distance, fmt::format("{}.{}.{}", layer.stack, layer.layer,
                                              layer.heads_a[static_cast<size_t>(*match->a)])};
   return worst;
 }
 
-void diff(Options options, const Common& common) {
+void diff(DiffOptions options, const Common& common) {
   need_cpu(common, "diff");
   if (options.settings.moved > options.settings.apart)
     throw Error(ErrorKind::usage, "--moved must not be above --apart");
@@ -167,12 +167,12 @@ void diff(Options options, const Common& common) {
                      .unit = "examples",
                      .text = "comparing"});
   };
-  const study::Comparison found =
-      study::compare(data.model, other, data.examples, options.settings, advanced);
+  const lab::Comparison found =
+      lab::compare(data.model, other, data.examples, options.settings, advanced);
   const report::RoleNames roles_a = roles_of(inspected(data.model, data, options, common));
   const report::RoleNames roles_b = roles_of(inspected(other, data, options, common));
   progress.finish();
-  if (!found.outputs && options.settings.by == study::MatchBy::both)
+  if (!found.outputs && options.settings.by == lab::MatchBy::both)
     notes.push_back("No example has four tokens: heads are compared by their patterns alone.");
   if (found.examples < 2) notes.push_back("Intervals need two examples: a text a line in --data.");
 
@@ -212,8 +212,8 @@ void diff(Options options, const Common& common) {
 }  // namespace
 
 void add_diff(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
-  study::ComparisonSettings& settings = options->settings;
+  auto options = std::make_shared<DiffOptions>();
+  lab::ComparisonSettings& settings = options->settings;
   CLI::App* verb = program.add_subcommand(
       "diff", "Which heads changed between two models, matched head to head");
   add_data_options(*verb, options->data);

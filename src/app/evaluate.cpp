@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct EvaluateOptions {
   fs::path hypothesis, reference;
 };
 
@@ -50,7 +50,7 @@ Json json_of(const std::vector<score::Score>& scores, size_t lines) {
   return json;
 }
 
-void evaluate(const Options& options, const Common& common) {
+void evaluate(const EvaluateOptions& options, const Common& common) {
   if (options.hypothesis == "-" && options.reference == "-")
     throw Error(ErrorKind::usage, "only one of --hypothesis and --reference can be standard input");
   const std::vector<std::string> ours = text::read_lines(options.hypothesis);
@@ -86,7 +86,7 @@ void evaluate(const Options& options, const Common& common) {
 }  // namespace
 
 void add_evaluate(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = program.add_subcommand(
       "evaluate", "How good lines are beside the right ones: BLEU, chrF, ROUGE, exact match, F1");
   verb->add_option("--hypothesis", options->hypothesis, "Lines to judge; - is standard input")

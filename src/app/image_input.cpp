@@ -16,8 +16,6 @@ namespace headlight::app {
 namespace fs = std::filesystem;
 namespace {
 
-using Json = nlohmann::json;
-
 struct Size {
   int64_t height = 0, width = 0;
 };
@@ -34,7 +32,8 @@ struct Preprocessing {
 
 class Reader {
  public:
-  Reader(const fs::path& path, Json json) : path_(path.string()), json_(std::move(json)) {}
+  Reader(const fs::path& path, nlohmann::json json)
+      : path_(path.string()), json_(std::move(json)) {}
 
   [[noreturn]] void refuse(const char* name, const std::string& what) const {
     throw Error(ErrorKind::bad_input, fmt::format("{}: {} {}", path_, name, what));
@@ -52,7 +51,7 @@ class Reader {
   }
   std::array<double, 3> three(const char* name, std::array<double, 3> otherwise) const {
     if (!has(name)) return otherwise;
-    const Json& list = json_[name];
+    const nlohmann::json& list = json_[name];
     if (!list.is_array() || list.size() != 3 || !list[0].is_number() || !list[1].is_number() ||
         !list[2].is_number())
       refuse(name, "must be three numbers, for red, green and blue");
@@ -61,8 +60,8 @@ class Reader {
   // A number for both sides, or {"height", "width"}; {"shortest_edge"} goes there.
   Size size(const char* name, Size otherwise, std::optional<int64_t>* shortest_edge) const {
     if (!has(name)) return otherwise;
-    const Json& value = json_[name];
-    const auto side = [&](const Json& one) {
+    const nlohmann::json& value = json_[name];
+    const auto side = [&](const nlohmann::json& one) {
       if (!one.is_number_integer() || one.get<int64_t>() < 1 || one.get<int64_t>() > 16384)
         refuse(name, "must be whole numbers of pixels from 1 to 16384");
       return one.get<int64_t>();
@@ -79,7 +78,7 @@ class Reader {
 
  private:
   std::string path_;
-  Json json_;
+  nlohmann::json json_;
 };
 
 Preprocessing read_preprocessing(const fs::path& model, const model::Config& config) {
@@ -87,7 +86,7 @@ Preprocessing read_preprocessing(const fs::path& model, const model::Config& con
   p.size = p.crop_size = {config.image_height, config.image_width};
   const fs::path path = model / "preprocessor_config.json";
   if (!fs::exists(path)) return p;
-  Json json = tensorfile::read_json_file(path);
+  nlohmann::json json = tensorfile::read_json_file(path);
   if (!json.is_object())
     throw Error(ErrorKind::bad_input, path.string() + ": an object belongs there");
   const Reader reader(path, std::move(json));

@@ -8,13 +8,13 @@
 #include "app/model_input.h"
 #include "headlight/error.h"
 #include "heads/analysis_json.h"
+#include "lab/inspection.h"
 #include "model/run.h"
 #include "report/head_grid.h"
 #include "report/number.h"
 #include "report/page.h"
 #include "report/progress.h"
 #include "report/terminal.h"
-#include "study/inspection.h"
 #include "tensorfile/atomic_file.h"
 
 namespace headlight::app {
@@ -22,16 +22,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct InspectOptions {
   InputOptions input;
-  study::InspectSettings settings;
+  lab::InspectSettings settings;
   std::filesystem::path html, svg;
 };
 
 constexpr int64_t kMapCells = 96;  // a side of the pictures on the page
 
-std::vector<std::string> notes(const ModelInput& input, const study::Inspection& found,
-                               const study::InspectSettings& settings) {
+std::vector<std::string> notes(const ModelInput& input, const lab::Inspection& found,
+                               const lab::InspectSettings& settings) {
   std::vector<std::string> all;
   if (!input.note.empty()) all.push_back(input.note);
   if (found.probe_tokens > 0)
@@ -48,7 +48,7 @@ std::vector<std::string> notes(const ModelInput& input, const study::Inspection&
   return all;
 }
 
-Json json_of(const Options& options, const study::Inspection& found,
+Json json_of(const InspectOptions& options, const lab::Inspection& found,
              const std::vector<std::string>& remarks, const ModelInput& input, bool maps) {
   Json json = {{"schema", "headlight.inspect/1"},
                {"model", options.input.model.string()},
@@ -60,14 +60,14 @@ Json json_of(const Options& options, const study::Inspection& found,
   json["sentences"] = report::telling_sentences(found);
   json["notes"] = remarks;
   json["layers"] = Json::array();
-  for (const study::InspectedLayer& layer : found.layers) {
-    json["layers"].push_back(study::to_json(layer));
+  for (const lab::InspectedLayer& layer : found.layers) {
+    json["layers"].push_back(lab::to_json(layer));
     if (maps) json["layers"].back()["map"] = layer.map;
   }
   return json;
 }
 
-void inspect(Options options, const Common& common) {
+void inspect(InspectOptions options, const Common& common) {
   need_cpu(common, "inspect");
   at::set_num_threads(thread_count(common));
   options.settings.threads = thread_count(common);
@@ -78,7 +78,7 @@ void inspect(Options options, const Common& common) {
   if (!input.words.empty() && input.words[0].starts_special)
     options.settings.start_token = input.inputs.tokens[0][0].item<int64_t>();
   report::ProgressLine progress({.quiet = common.quiet});
-  const study::Inspection found = study::inspect(
+  const lab::Inspection found = lab::inspect(
       model, examples_of(input, model.config), options.settings, [&](int64_t done, int64_t all) {
         progress.update({.done = double(done), .total = double(all), .unit = "layers"});
       });
@@ -108,8 +108,8 @@ void inspect(Options options, const Common& common) {
 }  // namespace
 
 void add_inspect(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
-  study::InspectSettings& settings = options->settings;
+  auto options = std::make_shared<InspectOptions>();
+  lab::InspectSettings& settings = options->settings;
   CLI::App* verb = program.add_subcommand(
       "inspect", "What every head of a model does on your text: roles, twins, sinks, flow");
   add_input_options(*verb, options->input);

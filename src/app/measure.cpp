@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct MeasureOptions {
   fs::path path;
   heads::AttentionFileOptions file;
   std::string sink = "last";
@@ -59,7 +59,7 @@ std::vector<std::vector<int64_t>> layers_of(const std::vector<int64_t>& sizes) {
   return layers;
 }
 
-std::vector<heads::LoadedSequence> load(const Options& options, const Common& common) {
+std::vector<heads::LoadedSequence> load(const MeasureOptions& options, const Common& common) {
   std::vector<heads::LoadedSequence> sequences;
   if (fs::is_directory(options.path)) {
     sequences.push_back(heads::read_attention_case(options.path));
@@ -83,7 +83,7 @@ std::vector<heads::LoadedSequence> load(const Options& options, const Common& co
 }
 
 // The same rows with their weights permuted among allowed keys: what mixing heads gains by itself.
-std::optional<Chance> chance_level(const Options& options, const Common& common,
+std::optional<Chance> chance_level(const MeasureOptions& options, const Common& common,
                                    const std::vector<heads::LoadedSequence>& sequences) {
   int64_t draws = options.chance;
   if (draws < 0) {
@@ -116,7 +116,7 @@ void print_json(const nlohmann::ordered_json& json) { fmt::print("{}\n", json.du
 // A file of probabilities is not what it should be if one of them is no number. (Scores that are
 // none, in a case folder, are a finding about the model: that head's metrics are null.)
 template <typename Result>
-void require_numbers(const Options& options, const Result& result) {
+void require_numbers(const MeasureOptions& options, const Result& result) {
   if (result.bad_heads.empty() || fs::is_directory(options.path)) return;
   const heads::BadHead& bad = result.bad_heads.front();
   throw Error(ErrorKind::bad_input,
@@ -124,7 +124,7 @@ void require_numbers(const Options& options, const Result& result) {
                           options.path.string(), bad.layer, bad.head, bad.row));
 }
 
-void measure_sequences(const Options& options, const Common& common) {
+void measure_sequences(const MeasureOptions& options, const Common& common) {
   const std::vector<heads::LoadedSequence> sequences = load(options, common);
   std::optional<Chance> chance;
   if (options.chance > 0 || (options.chance < 0 && !common.json))
@@ -158,7 +158,7 @@ void measure_sequences(const Options& options, const Common& common) {
 }
 
 // Errors of the analysis know head and row, but not the file that they came from.
-void measure_attention(const Options& options, const Common& common) {
+void measure_attention(const MeasureOptions& options, const Common& common) {
   try {
     measure_sequences(options, common);
   } catch (const Error& error) {
@@ -174,7 +174,7 @@ void print_object(const nlohmann::ordered_json& json, const Common& common) {
   fmt::print("{}\n", common.json ? json.dump() : json.dump(2));
 }
 
-void measure(const Options& options, const Common& common) {
+void measure(const MeasureOptions& options, const Common& common) {
   if (fs::is_directory(options.path)) {
     if (!fs::exists(options.path / "case.json"))
       throw Error(ErrorKind::bad_input, options.path.string() +
@@ -195,7 +195,7 @@ void measure(const Options& options, const Common& common) {
 }  // namespace
 
 void add_measure(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MeasureOptions>();
   CLI::App* verb = program.add_subcommand(
       "measure", "What every head does, for attention that came from anywhere");
   verb->add_option("PATH", options->path,

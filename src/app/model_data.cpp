@@ -22,7 +22,9 @@ namespace {
 
 constexpr double kMaskedShare = 0.15;  // as BERT was trained
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+[[noreturn]] void refuse_data(const std::string& message) {
+  throw Error(ErrorKind::bad_input, message);
+}
 
 bool is_classifier(const model::Config& c) {
   return c.patch > 0 || c.output_place != model::OutputPlace::every;
@@ -46,9 +48,9 @@ class Classes {
     if (id && *id >= 0 && *id < count_) return *id;
     std::vector<std::string> names;
     for (const auto& [name, number] : numbers_) names.push_back(name);
-    refuse(fmt::format("{}: '{}' is no class of this model; classes are 0 to {}{}", line.where,
-                       line.text, count_ - 1,
-                       names.empty() ? "" : fmt::format(", or {}", fmt::join(names, ", "))));
+    refuse_data(fmt::format("{}: '{}' is no class of this model; classes are 0 to {}{}", line.where,
+                            line.text, count_ - 1,
+                            names.empty() ? "" : fmt::format(", or {}", fmt::join(names, ", "))));
   }
 
  private:
@@ -80,7 +82,7 @@ int64_t mask_token(const fs::path& folder, const model::Transformer& model) {
   for (const char* name : {"[MASK]", "<mask>"})
     if (const std::optional<int64_t> id = tokenizer.id_of(name))
       if (*id < model.encoder.tokens.size(0)) return *id;
-  refuse(fmt::format(
+  refuse_data(fmt::format(
       "{}: the tokenizer has no [MASK] or <mask> that the model knows, so tokens cannot be "
       "masked to be guessed; give --inputs with input_ids and labels",
       folder.string()));
@@ -145,8 +147,9 @@ at::Tensor labels_for(const DataOptions& o, const model::Transformer& model, Mod
                   "--labels FILE with one a line, or a .tsv of text and class as --data");
     const int64_t rows = row_count(input.inputs);
     if (static_cast<int64_t>(classes.size()) != rows)
-      refuse(fmt::format("--labels: {} has {} lines for {} examples; there must be one for each",
-                         o.labels.string(), classes.size(), rows));
+      refuse_data(
+          fmt::format("--labels: {} has {} lines for {} examples; there must be one for each",
+                      o.labels.string(), classes.size(), rows));
     return classes_of(o, c, classes);
   }
   if (!classes.empty())
@@ -229,11 +232,11 @@ ModelData read_data(const DataOptions& o, const model::Transformer& model, uint6
     throw Error(ErrorKind::usage, "--labels: the data holds labels already; leave it away");
   data.note = input.note;
   data.examples = examples_of(input, data.model.config);
-  std::erase_if(data.examples, [](const study::Example& example) {
+  std::erase_if(data.examples, [](const lab::Example& example) {
     return example.labels.eq(model::kUnscored).all().item<bool>();
   });
   if (data.examples.empty())
-    refuse("no example has a label that could be scored: texts of one token predict nothing");
+    refuse_data("no example has a label that could be scored: texts of one token predict nothing");
   return data;
 }
 

@@ -23,10 +23,10 @@ void add_data_options(CLI::App& verb, DataOptions& options);
 model::Transformer load_model(const DataOptions& options);
 
 struct ModelData {
-  model::Transformer model;              // with the read-out of --inputs in place of its own
-  std::vector<study::Example> examples;  // each with at least one scored label
-  std::string note;                      // what was done that the user did not ask for
-  int64_t start_token = -1;              // what the tokenizer puts in front of every text
+  model::Transformer model;            // with the read-out of --inputs in place of its own
+  std::vector<lab::Example> examples;  // each with at least one scored label
+  std::string note;                    // what was done that the user did not ask for
+  int64_t start_token = -1;            // what the tokenizer puts in front of every text
 };
 
 // Labels are those of --inputs, the target of a pair, the class in the second column of a .tsv or

@@ -19,7 +19,9 @@ namespace headlight::app {
 namespace fs = std::filesystem;
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+[[noreturn]] void refuse_input(const std::string& message) {
+  throw Error(ErrorKind::bad_input, message);
+}
 
 constexpr int64_t kWritten = 64;  // tokens that a decoder writes where no target was given
 
@@ -70,7 +72,7 @@ ModelInput of_two_stacks(const model::Transformer& model, std::vector<TokenRow> 
                          std::vector<TokenRow> targets, const text::Tokenizer* target_tokenizer) {
   const model::Config& c = model.config;
   if (c.start_token < 0)
-    refuse(
+    refuse_input(
         "config.json: has no decoder_start_token_id, so it is not known what the decoder reads "
         "first; give --inputs with decoder_input_ids");
   ModelInput result;
@@ -242,12 +244,12 @@ int64_t row_count(const model::Inputs& inputs) {
   return (inputs.pixels.defined() ? inputs.pixels : inputs.tokens).size(0);
 }
 
-std::vector<study::Example> examples_of(const ModelInput& input, const model::Config& config) {
+std::vector<lab::Example> examples_of(const ModelInput& input, const model::Config& config) {
   const at::Tensor labels =
       input.labels.defined() ? model::own_labels(config, input.labels) : at::Tensor();
-  std::vector<study::Example> examples;
+  std::vector<lab::Example> examples;
   for (int64_t row = 0; row < row_count(input.inputs); ++row) {
-    study::Example& example = examples.emplace_back();
+    lab::Example& example = examples.emplace_back();
     example.inputs = row_of(input.inputs, row);
     if (labels.defined()) {
       example.labels = labels.narrow(0, row, 1);

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "app/text_lines.h"
+#include "lab/example.h"
 #include "model/transformer.h"
-#include "study/example.h"
 
 namespace headlight::app {
 
@@ -54,7 +54,7 @@ ModelInput read_model_input(const InputOptions& options, const model::Transforme
 int64_t longest_text(const model::Config& config, const model::Stack& stack);
 
 // Row by row, without the padding at their ends.
-std::vector<study::Example> examples_of(const ModelInput& input, const model::Config& config);
+std::vector<lab::Example> examples_of(const ModelInput& input, const model::Config& config);
 int64_t row_count(const model::Inputs& inputs);
 
 }  // namespace headlight::app

@@ -10,12 +10,12 @@
 #include "app/model_data.h"
 #include "app/version.h"
 #include "headlight/error.h"
+#include "lab/prune.h"
 #include "model/checkpoint.h"
 #include "report/number.h"
 #include "report/progress.h"
 #include "report/table.h"
 #include "report/terminal.h"
-#include "study/prune.h"
 #include "tensorfile/atomic_folder.h"
 #include "tensorfile/json_file.h"
 
@@ -24,14 +24,14 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
+using lab::Pruning;
 using model::HeadPlace;
 using model::PrunedKind;
-using study::Pruning;
 
-struct Options {
+struct PruneOptions {
   DataOptions data;
   std::string heads, keep;
-  study::PruneSettings settings;
+  lab::PruneSettings settings;
   std::string command;
 };
 
@@ -42,7 +42,7 @@ bool has_data(const DataOptions& o) {
 }
 
 // `note` takes what was done that the user did not ask for.
-study::PruneData read(const Options& options, uint64_t seed, std::string& note) {
+lab::PruneData read(const PruneOptions& options, uint64_t seed, std::string& note) {
   const bool trains = options.settings.finetune.steps > 0;
   if (!has_data(options.data)) {
     if (options.heads.empty())
@@ -53,7 +53,7 @@ study::PruneData read(const Options& options, uint64_t seed, std::string& note) 
       throw Error(ErrorKind::usage, "--finetune needs something to learn from: give --data FILE");
     return {.model = model::load(options.settings.from)};
   }
-  study::PruneData all{.model = load_model(options.data)};
+  lab::PruneData all{.model = load_model(options.data)};
   ModelData data = read_data(options.data, all.model, seed);
   note = data.note;
   if (all.model.config != data.model.config) all.readout = data.model.output;
@@ -62,7 +62,7 @@ study::PruneData read(const Options& options, uint64_t seed, std::string& note) 
                 "--finetune trains the model alone, and the read-out of --inputs is no part of it; "
                 "give a checkpoint with a head on it");
   if (options.heads.empty() || trains)
-    all.examples = study::held_out(data.examples);
+    all.examples = lab::held_out(data.examples);
   else
     all.examples.measured_on = std::move(data.examples);
   return all;
@@ -87,7 +87,7 @@ int64_t kept_heads(const std::string& keep, int64_t heads) {
   return static_cast<int64_t>(std::ceil(value / 100 * static_cast<double>(heads) - 1e-9));
 }
 
-std::string how_chosen(const study::PruneSettings& settings, const Pruning& found) {
+std::string how_chosen(const lab::PruneSettings& settings, const Pruning& found) {
   if (settings.heads) return "";
   if (!settings.redundant)
     return settings.kind == PrunedKind::uniform || !found.greedy
@@ -102,9 +102,9 @@ std::string how_chosen(const study::PruneSettings& settings, const Pruning& foun
       found.merged.size());
 }
 
-std::vector<std::string> notes(const Options& options, const study::PruneData& data,
+std::vector<std::string> notes(const PruneOptions& options, const lab::PruneData& data,
                                const Pruning& found, const std::string& first) {
-  const study::PruneSettings& settings = options.settings;
+  const lab::PruneSettings& settings = options.settings;
   std::vector<std::string> all;
   const auto add = [&](std::string note) {
     if (!note.empty()) all.push_back(std::move(note));
@@ -144,7 +144,7 @@ Json json_of(const std::vector<HeadPlace>& heads) {
   return list;
 }
 
-Json json_of(const Options& options, const study::PruneData& data, const Pruning& found,
+Json json_of(const PruneOptions& options, const lab::PruneData& data, const Pruning& found,
              const std::vector<std::string>& remarks) {
   const auto loss = [](const std::optional<double>& value) {
     return value ? Json(*value) : Json(nullptr);
@@ -173,7 +173,8 @@ Json json_of(const Options& options, const study::PruneData& data, const Pruning
           {"notes", remarks}};
 }
 
-void print(const Options& options, const Pruning& found, const std::vector<std::string>& remarks) {
+void print(const PruneOptions& options, const Pruning& found,
+           const std::vector<std::string>& remarks) {
   const int width = report::terminal_width();
   const auto say = [&](const std::string& text) {
     fmt::print("{}\n", report::wrapped(text, width));
@@ -187,7 +188,7 @@ void print(const Options& options, const Pruning& found, const std::vector<std::
                           before > 0 ? report::points((after - before) / before) + " %" : ""});
   };
   const auto whole = [](double value) { return report::whole(static_cast<int64_t>(value)); };
-  const study::Cost &before = found.before, &after = found.after;
+  const lab::Cost &before = found.before, &after = found.after;
   row("heads", double(before.heads), double(after.heads), whole);
   row("parameters", double(before.parameters), double(after.parameters), whole);
   row("weights", double(before.bytes), double(after.bytes),
@@ -222,10 +223,10 @@ std::string type_of(const fs::path& model) {
              : "";
 }
 
-void prune(Options options, const Common& common) {
+void prune(PruneOptions options, const Common& common) {
   need_cpu(common, "prune");
   at::set_num_threads(thread_count(common));
-  study::PruneSettings& settings = options.settings;
+  lab::PruneSettings& settings = options.settings;
   settings.from = options.data.input.model;
   settings.seed = settings.finetune.seed = common.seed;
   settings.threads = thread_count(common);
@@ -234,18 +235,17 @@ void prune(Options options, const Common& common) {
   settings.type = type_of(settings.from);
   model::check_kind(settings.kind, settings.type);
   std::string note;
-  const study::PruneData data = read(options, common.seed, note);
+  const lab::PruneData data = read(options, common.seed, note);
   const model::Config& config = data.model.config;
   if (!options.heads.empty()) settings.heads = model::parse_heads(options.heads, config);
   if (!options.keep.empty())
     settings.keep = kept_heads(options.keep, static_cast<int64_t>(model::all_heads(config).size()));
   watch_for_interrupt();
   report::ProgressLine progress({.quiet = common.quiet});
-  const Pruning found =
-      study::prune(settings, data, [&](double done, double all, const char* unit) {
-        progress.update({.done = done, .total = all, .unit = unit});
-        if (interrupted()) throw Error(ErrorKind::interrupted, "stopped; nothing was written");
-      });
+  const Pruning found = lab::prune(settings, data, [&](double done, double all, const char* unit) {
+    progress.update({.done = done, .total = all, .unit = unit});
+    if (interrupted()) throw Error(ErrorKind::interrupted, "stopped; nothing was written");
+  });
   progress.finish();
   const std::vector<std::string> remarks = notes(options, data, found, note);
   if (common.json)
@@ -257,8 +257,8 @@ void prune(Options options, const Common& common) {
 }  // namespace
 
 void add_prune(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
-  study::PruneSettings& settings = options->settings;
+  auto options = std::make_shared<PruneOptions>();
+  lab::PruneSettings& settings = options->settings;
   CLI::App* verb = program.add_subcommand(
       "prune", "A smaller model without the heads that it needs least, measured and checked");
   add_data_options(*verb, options->data);
@@ -303,7 +303,7 @@ void add_prune(CLI::App& program, const Common& common) {
       "Example:\n"
       "  headlight prune model/ --out smaller/ --keep 60% --data lines.txt");
   verb->callback([options, verb, &common] {
-    const study::PruneSettings& s = options->settings;
+    const lab::PruneSettings& s = options->settings;
     if (!options->keep.empty() + !options->heads.empty() + s.max_loss_increase.has_value() +
             s.redundant !=
         1)

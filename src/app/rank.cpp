@@ -10,12 +10,12 @@
 #include "app/model_data.h"
 #include "app/version.h"
 #include "headlight/error.h"
+#include "lab/ranking_json.h"
 #include "report/number.h"
 #include "report/page.h"
 #include "report/progress.h"
 #include "report/ranking_text.h"
 #include "report/terminal.h"
-#include "study/ranking_json.h"
 #include "tensorfile/atomic_file.h"
 
 namespace headlight::app {
@@ -26,15 +26,15 @@ using Json = nlohmann::ordered_json;
 
 constexpr double kSecondsBetweenSaves = 60;
 
-struct Options {
+struct RankOptions {
   DataOptions data;
-  study::RankSettings settings;
+  lab::RankSettings settings;
   double tolerance = 0.01;
   fs::path resume, html;
   std::string command;
 };
 
-[[noreturn]] void stop(const study::RankingState& state, uint64_t print, fs::path file,
+[[noreturn]] void stop(const lab::RankingState& state, uint64_t print, fs::path file,
                        const std::string& command) {
   if (file.empty()) file = fmt::format("headlight-rank-{:016x}.json", print);
   try {
@@ -52,13 +52,13 @@ struct Options {
 
 // Ranks with progress in front of a person. What is found goes to the --resume file now and then,
 // and after Ctrl-C, which throws Error (interrupted).
-study::Ranking ranked(const Options& options, const ModelData& data, const Common& common) {
+lab::Ranking ranked(const RankOptions& options, const ModelData& data, const Common& common) {
   using Clock = std::chrono::steady_clock;
-  const uint64_t print = study::fingerprint(data.model, data.examples);
+  const uint64_t print = lab::fingerprint(data.model, data.examples);
   const fs::path& file = options.resume;
-  study::RankingState state;
+  lab::RankingState state;
   if (!file.empty()) {
-    state = study::load_ranking_state(file, print);
+    state = lab::load_ranking_state(file, print);
     save(state, print, file);  // that it cannot be written is better said now than at the end
   }
   report::ProgressLine progress({.quiet = common.quiet});
@@ -72,15 +72,15 @@ study::Ranking ranked(const Options& options, const ModelData& data, const Commo
     save(state, print, file);
     saved = Clock::now();
   };
-  const study::Ranking ranking =
-      study::rank(data.model, data.examples, options.settings, &state, advanced);
+  const lab::Ranking ranking =
+      lab::rank(data.model, data.examples, options.settings, &state, advanced);
   progress.finish();
   if (!file.empty()) save(state, print, file);
   return ranking;
 }
 
-std::vector<std::string> notes(const Options& options, const ModelData& data,
-                               const study::Ranking& ranking) {
+std::vector<std::string> notes(const RankOptions& options, const ModelData& data,
+                               const lab::Ranking& ranking) {
   std::vector<std::string> all;
   if (!data.note.empty()) all.push_back(data.note);
   const auto heads = static_cast<int64_t>(ranking.heads.size());
@@ -94,24 +94,24 @@ std::vector<std::string> notes(const Options& options, const ModelData& data,
   return all;
 }
 
-Json json_of(const Options& options, const study::Ranking& ranking,
+Json json_of(const RankOptions& options, const lab::Ranking& ranking,
              const std::vector<std::string>& remarks) {
   Json json = {{"schema", "headlight.rank/1"},
                {"made", made_json()},
                {"command", options.command},
                {"model", options.data.input.model.string()}};
-  json.update(study::to_json(ranking, options.tolerance));
+  json.update(lab::to_json(ranking, options.tolerance));
   json["notes"] = remarks;
   return json;
 }
 
-void rank(Options options, const Common& common) {
+void rank(RankOptions options, const Common& common) {
   need_cpu(common, "rank");
   watch_for_interrupt();
   at::set_num_threads(thread_count(common));
   options.settings.seed = common.seed;
   const ModelData data = read_data(options.data, load_model(options.data), common.seed);
-  const study::Ranking ranking = ranked(options, data, common);
+  const lab::Ranking ranking = ranked(options, data, common);
   const std::vector<std::string> remarks = notes(options, data, ranking);
   const Json json = json_of(options, ranking, remarks);
   if (!options.html.empty())
@@ -137,7 +137,7 @@ void rank(Options options, const Common& common) {
 }  // namespace
 
 void add_rank(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RankOptions>();
   CLI::App* verb = program.add_subcommand(
       "rank", "How much the loss needs every head: gate gradients beside real removals");
   add_data_options(*verb, options->data);

@@ -14,7 +14,7 @@
 namespace headlight::app {
 namespace {
 
-struct Options {
+struct ReproduceOptions {
   std::string experiment;
   std::vector<std::string> tasks{"copy", "cycle"};
   std::vector<int64_t> heads{1, 4, 8, 16};
@@ -28,7 +28,7 @@ struct Options {
 // 4 layers, d 64, feed-forward 128, RMSNorm before each part, ReLU, learned positions, dropout
 // 0.1, 5,000 training sequences, batches of 50, 200 epochs of Adam at 1e-3, mixing time and
 // fidelity on 50 sequences.
-study::Completed published(const Options& options, const Common& common) {
+study::Completed published(const ReproduceOptions& options, const Common& common) {
   constexpr int64_t kSteps = 200 * (5000 / 50);
   study::Settings s;
   for (const std::string& task : options.tasks)
@@ -93,7 +93,7 @@ void print_layers(const nlohmann::ordered_json& report) {
       report::render(table, report::terminal_width(), report::use_colour()));
 }
 
-void run_reproduction(const CLI::App& verb, const Options& options, const Common& common) {
+void run_reproduction(const CLI::App& verb, const ReproduceOptions& options, const Common& common) {
   refuse_other_devices(common);
   study::Folder folder;
   study::Tasks tasks;
@@ -122,7 +122,7 @@ void run_reproduction(const CLI::App& verb, const Options& options, const Common
 }  // namespace
 
 void add_reproduce(CLI::App& program, const Common& common) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ReproduceOptions>();
   CLI::App* verb = program.add_subcommand(
       "reproduce", "Run a published experiment whole: beyond-parallelism (arXiv 2507.02944)");
   verb->footer(

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct StudyOptions {
   study::Settings settings;
   std::vector<std::string> tasks;
   std::vector<std::string> pairs;
@@ -41,7 +41,7 @@ void read_shard(const std::string& text, Session& session) {
   session.shards = n;
 }
 
-study::Completed settings_of(const Options& options, const Common& common) {
+study::Completed settings_of(const StudyOptions& options, const Common& common) {
   study::Settings settings = options.settings;
   for (const std::string& name : options.tasks) settings.tasks.push_back({.name = name});
   if (!options.pairs.empty()) {
@@ -75,7 +75,7 @@ void refuse_new_settings(const CLI::App& verb) {
                               option->get_name()));
 }
 
-void run_study(const CLI::App& verb, const Options& options, const Common& common) {
+void run_study(const CLI::App& verb, const StudyOptions& options, const Common& common) {
   if (!options.merge.empty() || !options.resume.empty()) refuse_new_settings(verb);
   refuse_other_devices(common);
   Session session{.verb = "headlight study"};
@@ -103,7 +103,7 @@ std::string tasks_text() {
 }  // namespace
 
 void add_study(CLI::App& program, const Common& common) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<StudyOptions>();
   study::Settings& s = options->settings;
   CLI::App* verb = program.add_subcommand(
       "study", "How many heads does a task need, at the same number of parameters?");

@@ -13,7 +13,9 @@ namespace {
 
 constexpr int64_t kTextBytes = int64_t{256} << 20;
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+[[noreturn]] void refuse_lines(const std::string& message) {
+  throw Error(ErrorKind::bad_input, message);
+}
 
 std::string without_end_of_line(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
@@ -31,7 +33,7 @@ std::vector<Line> lines_of(const fs::path& path) {
                      without_end_of_line(all.substr(begin, end - begin))});
     begin = end + 1;
   }
-  if (lines.empty()) refuse(path.string() + ": is empty; a line per example belongs there");
+  if (lines.empty()) refuse_lines(path.string() + ": is empty; a line per example belongs there");
   return lines;
 }
 
@@ -42,8 +44,9 @@ Line whole_file(const fs::path& path) {
 LinePairs pairs_of(const fs::path& first, const fs::path& second) {
   LinePairs pairs{lines_of(first), lines_of(second)};
   if (pairs.first.size() != pairs.second.size())
-    refuse(fmt::format("--pairs: {} has {} lines and {} has {}; they must be parallel",
-                       first.string(), pairs.first.size(), second.string(), pairs.second.size()));
+    refuse_lines(fmt::format("--pairs: {} has {} lines and {} has {}; they must be parallel",
+                             first.string(), pairs.first.size(), second.string(),
+                             pairs.second.size()));
   return pairs;
 }
 
@@ -52,8 +55,8 @@ LinePairs pairs_of(const fs::path& tsv) {
   for (const Line& line : lines_of(tsv)) {
     const size_t tab = line.text.find('\t');
     if (tab == std::string::npos || line.text.find('\t', tab + 1) != std::string::npos)
-      refuse(fmt::format("{}: has {} columns; two with one tab between them belong there",
-                         line.where, std::ranges::count(line.text, '\t') + 1));
+      refuse_lines(fmt::format("{}: has {} columns; two with one tab between them belong there",
+                               line.where, std::ranges::count(line.text, '\t') + 1));
     pairs.first.push_back({line.where, line.text.substr(0, tab)});
     pairs.second.push_back({line.where, line.text.substr(tab + 1)});
   }

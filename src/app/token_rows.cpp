@@ -12,7 +12,9 @@ namespace headlight::app {
 namespace fs = std::filesystem;
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+[[noreturn]] void refuse_tokens(const std::string& message) {
+  throw Error(ErrorKind::bad_input, message);
+}
 
 void describe(const text::Encoding& encoding, TokenRow& row) {
   row.ids = encoding.ids;
@@ -22,7 +24,7 @@ void describe(const text::Encoding& encoding, TokenRow& row) {
     if (encoding.special[i]) row.words.separators.push_back(static_cast<int64_t>(i));
   // Nothing but what the tokenizer puts around every text.
   if (std::find(encoding.special.begin(), encoding.special.end(), false) == encoding.special.end())
-    refuse(fmt::format("{}: holds no text that makes a token", row.where));
+    refuse_tokens(fmt::format("{}: holds no text that makes a token", row.where));
   row.words.starts_special = encoding.special[0];
 }
 
@@ -91,19 +93,19 @@ void check(const TokenRow& row, const model::Config& c, const model::Stack& stac
   const auto length = static_cast<int64_t>(row.ids.size());
   const int64_t most = longest_text(c, stack);
   if (most > 0 && length > most)
-    refuse(
+    refuse_tokens(
         fmt::format("{}: {} tokens, but the model has {} positions; give a shorter text, or "
                     "pieces of it as --lines",
                     row.where, length, most));
   const int64_t known = stack.tokens.size(0);
   for (size_t i = 0; i < row.ids.size(); ++i)
     if (row.ids[i] < 0 || row.ids[i] >= known)
-      refuse(fmt::format("{}: token {} (from 0) is {}{}, but the model has ids from 0 to {}",
-                         row.where, i, row.ids[i],
-                         i < row.words.tokens.size()
-                             ? fmt::format(" ('{}' of the tokenizer)", row.words.tokens[i])
-                             : "",
-                         known - 1));
+      refuse_tokens(fmt::format("{}: token {} (from 0) is {}{}, but the model has ids from 0 to {}",
+                                row.where, i, row.ids[i],
+                                i < row.words.tokens.size()
+                                    ? fmt::format(" ('{}' of the tokenizer)", row.words.tokens[i])
+                                    : "",
+                                known - 1));
 }
 
 TokenBatch padded(const std::vector<TokenRow>& rows, int64_t padding) {

@@ -18,9 +18,7 @@
 namespace headlight::app {
 namespace {
 
-using nlohmann::json;
-
-struct Options {
+struct TokenizeOptions {
   std::filesystem::path model;
   std::filesystem::path file;  // empty: standard input
   bool json_lines = false;
@@ -30,7 +28,7 @@ struct Options {
 };
 
 std::string described(const text::Encoding& encoding) {
-  json offsets = json::array();
+  nlohmann::json offsets = nlohmann::json::array();
   for (const text::Span& span : encoding.offsets) offsets.push_back({span.begin, span.end});
   nlohmann::ordered_json line;
   line["ids"] = encoding.ids;
@@ -42,7 +40,7 @@ std::string described(const text::Encoding& encoding) {
 // {"text": "…"} or {"text": "…", "pair": "…"}
 text::Encoding encode_object(const text::Tokenizer& tokenizer, const std::string& line,
                              const text::EncodeOptions& options) {
-  const json object = json::parse(line, nullptr, false);
+  const nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
   const auto is_text = [&](const char* key) {
     return object.is_object() && object.contains(key) && object[key].is_string();
   };
@@ -71,7 +69,7 @@ std::vector<int64_t> ids_in(std::string line) {
 }
 
 std::string answer(const text::Tokenizer& tokenizer, const std::string& line,
-                   const Options& options) {
+                   const TokenizeOptions& options) {
   const text::EncodeOptions encoding{.special_tokens = !options.no_special_tokens};
   if (options.decode)
     return text::decode(tokenizer, ids_in(line), {.special_tokens = options.keep_special_tokens});
@@ -80,7 +78,7 @@ std::string answer(const text::Tokenizer& tokenizer, const std::string& line,
 }
 
 // A line an answer; with --json one object with all of them.
-void tokenize(const Options& options, const Common& common) {
+void tokenize(const TokenizeOptions& options, const Common& common) {
   const text::Tokenizer tokenizer = text::read_tokenizer(options.model);
   std::ifstream file;
   if (!options.file.empty()) {
@@ -100,7 +98,7 @@ void tokenize(const Options& options, const Common& common) {
         fmt::print("{}\n", result);
         continue;
       }
-      if (options.decode) result = json(result).dump();
+      if (options.decode) result = nlohmann::json(result).dump();
       fmt::print("{}{}", number > 1 ? ", " : "", result);
     } catch (const Error& error) {
       throw Error(error.kind(), fmt::format("{}: line {}: {}", name, number, error.what()));
@@ -112,7 +110,7 @@ void tokenize(const Options& options, const Common& common) {
 }  // namespace
 
 void add_tokenize(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   CLI::App* verb = program.add_subcommand(
       "tokenize", "What a model's tokenizer makes of text: ids, offsets and tokens, and back");
   verb->add_option("MODEL", options->model,

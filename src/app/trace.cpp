@@ -18,7 +18,7 @@ namespace {
 
 using tensorfile::TensorShape;
 
-struct Options {
+struct TraceOptions {
   InputOptions input;
   std::filesystem::path out;
   bool attentions = false;
@@ -80,7 +80,7 @@ class Layout {
   std::vector<TensorShape> shapes_;
 };
 
-void trace(const Options& options, const Common& common) {
+void trace(const TraceOptions& options, const Common& common) {
   need_cpu(common, "trace");
   at::set_num_threads(thread_count(common));
   const model::Transformer base = load_model(options.input);
@@ -131,7 +131,7 @@ void trace(const Options& options, const Common& common) {
 }  // namespace
 
 void add_trace(CLI::App& program, const Common& common) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TraceOptions>();
   CLI::App* verb = program.add_subcommand(
       "trace", "All internals of one forward pass, for any tool that reads safetensors");
   add_input_options(*verb, options->input);

@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct TrainOptions {
   std::string kind = "translate", size = "small";
   std::vector<std::string> data, valid;
   fs::path out, resume;
@@ -49,7 +49,7 @@ std::vector<fs::path> absolute(const std::vector<std::string>& files) {
   return paths;
 }
 
-train::TextRun run_of(const Options& o, const Common& common) {
+train::TextRun run_of(const TrainOptions& o, const Common& common) {
   train::TextRun run = train::defaults_of(Json(o.kind).get<train::TextKind>(), o.size);
   run.data = absolute(o.data);
   run.valid = absolute(o.valid);
@@ -78,7 +78,7 @@ train::TextRun run_of(const Options& o, const Common& common) {
 }
 
 // What run.json says, with the time and steps that are given now.
-train::TextRun resumed(const Options& o) {
+train::TextRun resumed(const TrainOptions& o) {
   const fs::path file = o.resume / "run.json";
   if (!fs::exists(file))
     throw Error(ErrorKind::bad_input,
@@ -226,7 +226,7 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
              shell_word(folder.string()));
 }
 
-void train_verb(const Options& o, const Common& common) {
+void train_verb(const TrainOptions& o, const Common& common) {
   need_cpu(common, "train");
   const bool resumes = !o.resume.empty();
   if (!resumes && (o.data.empty() || o.out.empty()))
@@ -263,8 +263,8 @@ void train_verb(const Options& o, const Common& common) {
 }  // namespace
 
 void add_train(CLI::App& program, Common& common) {
-  auto options = std::make_shared<Options>();
-  Options& o = *options;
+  auto options = std::make_shared<TrainOptions>();
+  TrainOptions& o = *options;
   CLI::App* verb = program.add_subcommand(
       "train", "A model of your own that translates, summarises or goes on with text");
   verb->add_option("DATA", o.data,

@@ -29,7 +29,7 @@ struct Verb {
   bool writes_on;  // a language model: one way at a time unless beams are asked for
 };
 
-struct Options {
+struct WritingOptions {
   fs::path model;
   fs::path file = "-";
   task::Writing writing;
@@ -37,7 +37,7 @@ struct Options {
   bool scores = false;
 };
 
-void check(const Verb& verb, Options& o) {
+void check(const Verb& verb, WritingOptions& o) {
   const auto refuse = [](const std::string& message) { throw Error(ErrorKind::usage, message); };
   task::Writing& w = o.writing;
   const bool drawn = w.temperature > 0;
@@ -53,7 +53,7 @@ void check(const Verb& verb, Options& o) {
     refuse(fmt::format("--nbest {} needs at least as many beams; there are {}", w.nbest, w.beams));
 }
 
-Json json_of(const std::vector<std::vector<task::Written>>& lines, const Options& o) {
+Json json_of(const std::vector<std::vector<task::Written>>& lines, const WritingOptions& o) {
   Json all = Json::array();
   for (const auto& texts : lines) {
     Json line = Json::array();
@@ -68,7 +68,7 @@ Json json_of(const std::vector<std::vector<task::Written>>& lines, const Options
 }
 
 // `nbest` lines for every line that was read, so that the place of a line says where it belongs.
-void print_lines(const std::vector<std::vector<task::Written>>& lines, const Options& o) {
+void print_lines(const std::vector<std::vector<task::Written>>& lines, const WritingOptions& o) {
   for (const auto& texts : lines)
     for (size_t i = 0; i < static_cast<size_t>(o.writing.nbest); ++i) {
       const bool there = i < texts.size();
@@ -79,7 +79,7 @@ void print_lines(const std::vector<std::vector<task::Written>>& lines, const Opt
   std::fflush(stdout);
 }
 
-void write(const Verb& verb, Options o, const Common& common) {
+void write(const Verb& verb, WritingOptions o, const Common& common) {
   need_cpu(common, verb.name);
   check(verb, o);
   o.writing.seed = common.seed;
@@ -124,8 +124,8 @@ void write(const Verb& verb, Options o, const Common& common) {
 }
 
 void add_verb(CLI::App& program, const Common& common, const Verb& how) {
-  auto options = std::make_shared<Options>();
-  Options& o = *options;
+  auto options = std::make_shared<WritingOptions>();
+  WritingOptions& o = *options;
   task::Writing& w = o.writing;
   CLI::App* verb = program.add_subcommand(how.name, how.about);
   verb->add_option("MODEL", o.model, "A folder of headlight train, or of Hugging Face")

@@ -1,15 +1,11 @@
 #include <cmath>
-#include <limits>
 
+#include "heads/numbers.h"
 #include "heads/redundancy_sums.h"
 #include "heads/row_kernels.h"
 
 namespace headlight::heads {
-namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-}  // namespace
+namespace {}  // namespace
 
 RowSimilaritySums::RowSimilaritySums(int64_t heads, bool jensen_shannon)
     : heads_(heads),

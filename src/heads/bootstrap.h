@@ -7,6 +7,9 @@
 
 namespace headlight::heads {
 
+// How often everything that has an interval is drawn again.
+inline constexpr int64_t kReplicates = 2000;
+
 struct Interval {
   double mean = 0;           // of the data
   double low = 0, high = 0;  // 95 %

@@ -6,7 +6,7 @@
 namespace headlight::heads {
 namespace {
 
-constexpr double kEqual = 1e-12;  // sums in another order must not break a tie
+constexpr double kTie = 1e-12;  // sums in another order must not break a tie
 
 double mean_distance(const HeadMatrix& distance, const std::vector<int64_t>& a,
                      const std::vector<int64_t>& b) {
@@ -31,12 +31,12 @@ Clusters cluster_heads(const HeadMatrix& distance, double cut) {
     size_t first = 0, second = 0;
     for (size_t a = 0; a < groups.size(); ++a)
       for (size_t b = a + 1; b < groups.size(); ++b)
-        if (!groups[a].empty() && !groups[b].empty() && between[a][b] < nearest - kEqual) {
+        if (!groups[a].empty() && !groups[b].empty() && between[a][b] < nearest - kTie) {
           nearest = between[a][b];
           first = a;
           second = b;
         }
-    if (!(nearest <= cut + kEqual)) break;
+    if (!(nearest <= cut + kTie)) break;
     groups[first].insert(groups[first].end(), groups[second].begin(), groups[second].end());
     groups[second].clear();
     for (size_t g = 0; g < groups.size(); ++g)
@@ -53,7 +53,7 @@ Clusters cluster_heads(const HeadMatrix& distance, double cut) {
     for (int64_t h : group) {
       double sum = 0;
       for (int64_t g : group) sum += distance[h][g];
-      if (sum < smallest - kEqual || (sum <= smallest + kEqual && h < medoid)) {
+      if (sum < smallest - kTie || (sum <= smallest + kTie && h < medoid)) {
         smallest = sum;
         medoid = h;
       }

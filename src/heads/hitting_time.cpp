@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "heads/numbers.h"
 #include "heads/row_kernels.h"
 #include "heads/stable_solve.h"
 #include "heads/walks.h"
@@ -9,7 +9,6 @@
 namespace headlight::heads {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kEliminationNodes = 4096;
 
 }  // namespace

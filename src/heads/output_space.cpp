@@ -1,15 +1,14 @@
 #include <Eigen/Cholesky>
 #include <cmath>
-#include <limits>
 
 #include "headlight/error.h"
 #include "heads/effective_heads.h"
+#include "heads/numbers.h"
 #include "heads/redundancy_sums.h"
 
 namespace headlight::heads {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 // Centred energy below this share of the whole is rounding of a constant contribution.
 constexpr double kConstant = 1e-24;
 

@@ -6,14 +6,14 @@
 #include <string>
 
 #include "headlight/error.h"
+#include "headlight/splitmix64.h"
+#include "heads/numbers.h"
 #include "heads/row_kernels.h"
 #include "heads/split_work.h"
-#include "headlight/splitmix64.h"
 
 namespace headlight::heads {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kSumTolerance = 1e-3;  // float16 rows of 4,096 keys are off by less
 constexpr int64_t kPassRows = 16;       // rows per band of the first pass
 

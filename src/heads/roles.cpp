@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "heads/numbers.h"
+
 namespace headlight::heads {
 namespace {
-
-constexpr double kEqual = 1e-9;
 
 // A threshold that a metric reaches; an undefined metric reaches nothing.
 bool reaches(std::optional<double> value, double threshold) {

@@ -140,7 +140,7 @@ HEADLIGHT_TARGET static void weighted_exponential_sums(const float* s, const dou
                                                        double shift, double* l, double* w) {
   D4 sum = {}, weighted = {};
   const auto add = [&](D4 score, D4 factor, D4 log) __attribute__((always_inline))
-                       HEADLIGHT_TARGET {
+  HEADLIGHT_TARGET {
     D4 x = score - shift;
     const D4 e = exponential(x) * factor;
     x = x < splat(-708.0) ? splat(0) : x + log;
@@ -212,8 +212,7 @@ HEADLIGHT_TARGET static double mixture_negative_entropy(const double* p, const d
   D4 sum = {};
   int64_t j = 0;
   for (; j + 4 <= n; j += 4) sum += x_log_x((load<D4>(p + j) + load<D4>(q + j)) * 0.5);
-  if (j < n)
-    sum += x_log_x((load_some(p + j, n - j, 0) + load_some(q + j, n - j, 0)) * 0.5);
+  if (j < n) sum += x_log_x((load_some(p + j, n - j, 0) + load_some(q + j, n - j, 0)) * 0.5);
   return sum_lanes(sum);
 }
 
@@ -252,8 +251,7 @@ HEADLIGHT_TARGET static void multiply(double* out, const double* p, const double
 
 template <int kRows, int kWide>
 HEADLIGHT_INLINE void weighted_block(const double* p, int64_t p_stride, const double* v,
-                                     int64_t v_stride, int64_t n, double* out,
-                                     int64_t out_stride) {
+                                     int64_t v_stride, int64_t n, double* out, int64_t out_stride) {
   D4 sum[kRows][kWide] = {};
   for (int64_t j = 0; j < n; ++j) {
     D4 value[kWide];
@@ -339,9 +337,8 @@ HEADLIGHT_TARGET static void root_gram(const double* p, int64_t stride, int64_t 
 
 #undef HEADLIGHT_INLINE
 
-static constexpr RowKernels kernels = {
-    scores,   exponential_sums, weighted_exponential_sums, probabilities,
-    max_of,   sum_of,           dot,                       negative_entropy,
-    mixture_negative_entropy,   add,                       add_scaled,
-    add_and_add_scaled,         multiply,                  weighted_values,
-    root_gram};
+static constexpr RowKernels kernels = {scores,        exponential_sums, weighted_exponential_sums,
+                                       probabilities, max_of,           sum_of,
+                                       dot,           negative_entropy, mixture_negative_entropy,
+                                       add,           add_scaled,       add_and_add_scaled,
+                                       multiply,      weighted_values,  root_gram};

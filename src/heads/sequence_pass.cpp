@@ -13,10 +13,6 @@
 namespace headlight::heads {
 namespace {
 
-constexpr int64_t kBandRows = 8;
-constexpr int64_t kThreadedKeys = 512;  // shorter bands are done before other threads have started
-constexpr int64_t kOutputRows = 128;    // rows of head outputs that are collected before a product
-
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::usage, message); }
 
 void require_places(const std::vector<int64_t>& places, int64_t keys, const std::string& what) {

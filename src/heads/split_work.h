@@ -12,6 +12,11 @@
 
 namespace headlight::heads {
 
+// How a pass over a whole layer is cut up.
+inline constexpr int64_t kBandRows = 8;
+inline constexpr int64_t kThreadedKeys = 512;  // shorter bands are done before threads have started
+inline constexpr int64_t kOutputRows = 128;    // rows of head outputs collected before a product
+
 // body(piece) for every piece in [0, pieces). The exception of the lowest piece is thrown again.
 template <typename Body>
 void split_work(int threads, int64_t pieces, const Body& body) {

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "heads/numbers.h"
 #include "heads/row_kernels.h"
 
 namespace headlight::heads {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kIterations = 1000;
 constexpr double kAccepted = 1e-8;
 

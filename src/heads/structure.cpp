@@ -5,13 +5,13 @@
 #include <limits>
 #include <map>
 
+#include "heads/numbers.h"
 #include "heads/row_kernels.h"
 #include "heads/structure_sums.h"
 
 namespace headlight::heads {
 namespace {
 
-constexpr double kEqual = 1e-9;  // thresholds count as equal within this
 constexpr double kSinkMass = 0.3;
 constexpr int64_t kNearOffsets[3] = {0, -1, 1};
 

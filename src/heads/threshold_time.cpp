@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <vector>
 
+#include "heads/numbers.h"
 #include "heads/row_kernels.h"
 #include "heads/walks.h"
 
@@ -13,8 +13,6 @@ namespace {
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kEqual = 1e-9;
 constexpr double kVariation = 0.25 + kEqual;  // d(t) <= 1/4
 constexpr double kL1 = 0.125 - kEqual;        // d(t) < 1/8
 constexpr int64_t kSquaringNodes = 2048;

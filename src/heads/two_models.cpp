@@ -13,10 +13,6 @@
 namespace headlight::heads {
 namespace {
 
-constexpr int64_t kBandRows = 8;
-constexpr int64_t kOutputRows = 128;    // rows of head outputs that are collected before a product
-constexpr int64_t kThreadedKeys = 512;  // shorter bands are done before other threads have started
-
 // One of the two models.
 class Side {
  public:

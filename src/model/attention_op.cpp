@@ -11,8 +11,8 @@
 namespace headlight::model {
 namespace {
 
-struct Kept : torch::CustomClassHolder {
-  explicit Kept(const AttentionSettings& s) : settings(s) {}
+struct KeptSettings : torch::CustomClassHolder {
+  explicit KeptSettings(const AttentionSettings& s) : settings(s) {}
   AttentionSettings settings;
 };
 
@@ -28,7 +28,7 @@ class Attention : public torch::autograd::Function<Attention> {
                             const AttentionSettings& settings, at::Tensor* lse) {
     AttentionSettings own = settings;
     own.bias = at::Tensor();
-    auto kept = c10::make_intrusive<Kept>(own);
+    auto kept = c10::make_intrusive<KeptSettings>(own);
     own.bias = bias.value_or(at::Tensor());
     const Attended attended = cpu_attention(query, key_value, own);
     if (lse) *lse = attended.lse;
@@ -42,7 +42,7 @@ class Attention : public torch::autograd::Function<Attention> {
                                                  const torch::autograd::variable_list& grads) {
     const auto saved = context->get_saved_variables();
     AttentionSettings settings =
-        static_cast<Kept&>(*context->saved_data["settings"].toCapsule()).settings;
+        static_cast<KeptSettings&>(*context->saved_data["settings"].toCapsule()).settings;
     settings.bias = saved[2];
     const bool to_bias =
         settings.bias.defined() && context->needs_input_grad(saved[1].defined() ? 2 : 1);

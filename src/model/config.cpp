@@ -9,15 +9,17 @@
 namespace headlight::model {
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::usage, message); }
+[[noreturn]] void refuse_config(const std::string& message) {
+  throw Error(ErrorKind::usage, message);
+}
 
 void need_positive(int64_t value, const char* name) {
-  if (value <= 0) refuse(fmt::format("{} is {}; it must be at least 1", name, value));
+  if (value <= 0) refuse_config(fmt::format("{} is {}; it must be at least 1", name, value));
 }
 
 void need_probability(double value, const char* name) {
   if (!(value >= 0 && value < 1))
-    refuse(fmt::format("{} is {}; it must be at least 0 and below 1", name, value));
+    refuse_config(fmt::format("{} is {}; it must be at least 0 and below 1", name, value));
 }
 
 std::string divisors(int64_t number) {
@@ -37,7 +39,7 @@ constexpr int64_t kLargest = int64_t{1} << 24;
 void need_reasonable(int64_t value, const char* name) {
   need_positive(value, name);
   if (value > kLargest)
-    refuse(fmt::format("{} is {}; the largest supported is {}", name, value, kLargest));
+    refuse_config(fmt::format("{} is {}; the largest supported is {}", name, value, kLargest));
 }
 
 // In int64_t exactly, in double to see whether that would overflow.
@@ -88,11 +90,11 @@ void check_layers(const Config& c, const std::vector<LayerHeads>& all, int64_t l
                   const char* name) {
   if (all.empty()) return;
   if (static_cast<int64_t>(all.size()) != layers)
-    refuse(fmt::format("{} describes {} layers of {}", name, all.size(), layers));
+    refuse_config(fmt::format("{} describes {} layers of {}", name, all.size(), layers));
   for (size_t i = 0; i < all.size(); ++i) {
     const LayerHeads& h = all[i];
     const auto no = [&](const std::string& what) {
-      refuse(fmt::format("{}, layer {}: {}", name, i, what));
+      refuse_config(fmt::format("{}, layer {}: {}", name, i, what));
     };
     if (h.heads < 0 || h.heads > kLargest || h.kv_heads < 0 || h.kv_heads > h.heads ||
         (h.heads > 0 && (h.kv_heads == 0 || h.heads % h.kv_heads != 0)))
@@ -117,11 +119,11 @@ void check_layers(const Config& c, const std::vector<LayerHeads>& all, int64_t l
 void check_extras(const Config& c) {
   const auto positive = [](double value, const char* name) {
     if (!(value > 0 && std::isfinite(value)))
-      refuse(fmt::format("{} is {}; it must be positive", name, value));
+      refuse_config(fmt::format("{} is {}; it must be positive", name, value));
   };
   const auto not_negative = [](double value, const char* name) {
     if (!(value >= 0 && value <= static_cast<double>(kLargest)))
-      refuse(fmt::format("{} is {}; it must be at least 0 and reasonable", name, value));
+      refuse_config(fmt::format("{} is {}; it must be at least 0 and reasonable", name, value));
   };
   positive(c.embedding_scale, "embedding_scale");
   positive(c.output_scale, "output_scale");
@@ -131,15 +133,16 @@ void check_extras(const Config& c) {
   not_negative(static_cast<double>(c.position_offset), "position_offset");
   not_negative(static_cast<double>(c.rotary_width), "rotary_width");
   not_negative(static_cast<double>(c.padding_token + 1), "padding_token");
-  if (c.rotary_width % 2 != 0) refuse(fmt::format("rotary_width is {}, not even", c.rotary_width));
+  if (c.rotary_width % 2 != 0)
+    refuse_config(fmt::format("rotary_width is {}, not even", c.rotary_width));
   if (c.position != Position::learned && (c.position_offset > 0 || c.padding_token >= 0))
-    refuse("position_offset and padding_token are for learned positions");
+    refuse_config("position_offset and padding_token are for learned positions");
   if (c.position == Position::relative) {
     need_reasonable(c.relative_buckets, "relative_buckets");
     need_reasonable(c.relative_distance, "relative_distance");
     // Half of the buckets are exact; the encoder has a set for each side.
     if (c.relative_buckets < 4 || c.relative_distance <= c.relative_buckets / 2)
-      refuse(
+      refuse_config(
           fmt::format("{} buckets up to distance {}: there must be at least 4, and the distance "
                       "more than half of them",
                       c.relative_buckets, c.relative_distance));
@@ -148,9 +151,9 @@ void check_extras(const Config& c) {
     for (const int64_t size : {c.channels, c.image_height, c.image_width})
       need_reasonable(size, "channels, image_height or image_width");
     if (c.image_height % c.patch != 0 || c.image_width % c.patch != 0)
-      refuse(fmt::format("patches of {} pixels do not divide an image of {} by {} evenly", c.patch,
-                         c.image_height, c.image_width));
-    if (c.kind != Kind::encoder_only) refuse("patches are for encoder_only models only");
+      refuse_config(fmt::format("patches of {} pixels do not divide an image of {} by {} evenly",
+                                c.patch, c.image_height, c.image_width));
+    if (c.kind != Kind::encoder_only) refuse_config("patches are for encoder_only models only");
   }
   const bool both = c.kind == Kind::encoder_decoder;
   check_layers(c, c.encoder_attention, c.kind == Kind::decoder_only ? 0 : c.layers,
@@ -195,53 +198,56 @@ Config completed(Config c) {
   if (c.source_vocabulary == 0 && both) c.source_vocabulary = c.vocabulary;
   if (both) need_reasonable(c.source_vocabulary, "source_vocabulary");
   if (!both && c.source_vocabulary != 0)
-    refuse("source_vocabulary is for encoder_decoder models only; leave it at 0");
+    refuse_config("source_vocabulary is for encoder_decoder models only; leave it at 0");
   if (c.classes == 0) c.classes = c.vocabulary;
   if (c.output) need_reasonable(c.classes, "classes");
   need_reasonable(c.dim, "dim");
   need_reasonable(c.layers, "layers");
   if (!both && c.decoder_layers != 0)
-    refuse("decoder_layers is for encoder_decoder models only; leave it at 0 and set layers");
+    refuse_config(
+        "decoder_layers is for encoder_decoder models only; leave it at 0 and set layers");
   if (both && c.decoder_layers == 0) c.decoder_layers = c.layers;
   if (both) need_reasonable(c.decoder_layers, "decoder_layers");
   need_reasonable(c.heads, "heads");
   if (c.head_dim == 0) {
     if (c.dim % c.heads != 0)
-      refuse(fmt::format("{} heads do not divide dim {} evenly; heads can be {}", c.heads, c.dim,
-                         divisors(c.dim)));
+      refuse_config(fmt::format("{} heads do not divide dim {} evenly; heads can be {}", c.heads,
+                                c.dim, divisors(c.dim)));
     c.head_dim = c.dim / c.heads;
   }
   need_reasonable(c.head_dim, "head_dim");
   if (c.kv_heads == 0) c.kv_heads = c.heads;
   need_reasonable(c.kv_heads, "kv_heads");
   if (c.heads % c.kv_heads != 0)
-    refuse(fmt::format("{} key-value heads do not divide {} heads evenly; kv_heads can be {}",
-                       c.kv_heads, c.heads, divisors(c.heads)));
+    refuse_config(
+        fmt::format("{} key-value heads do not divide {} heads evenly; kv_heads can be {}",
+                    c.kv_heads, c.heads, divisors(c.heads)));
   need_reasonable(c.ffn, "ffn");
   if (both && c.decoder_ffn == 0) c.decoder_ffn = c.ffn;
   if (both) need_reasonable(c.decoder_ffn, "decoder_ffn");
   if (!c.linear_bias) c.qkv_bias = c.attention_out_bias = c.ffn_bias = false;
   need_reasonable(c.positions, "positions");
   if (c.position == Position::rotary && c.rotary_width == 0 && c.head_dim % 2 != 0)
-    refuse(
+    refuse_config(
         fmt::format("rotary positions need an even head_dim, and it is {}; choose other heads or "
                     "another position",
                     c.head_dim));
   if (c.position == Position::rotary && !(c.rotary_theta > 0 && std::isfinite(c.rotary_theta)))
-    refuse(fmt::format("rotary_theta is {}; it must be positive", c.rotary_theta));
+    refuse_config(fmt::format("rotary_theta is {}; it must be positive", c.rotary_theta));
   if (!(c.norm_epsilon >= 0 && std::isfinite(c.norm_epsilon)))
-    refuse(fmt::format("norm_epsilon is {}; it must not be negative", c.norm_epsilon));
+    refuse_config(fmt::format("norm_epsilon is {}; it must not be negative", c.norm_epsilon));
   need_probability(c.dropout, "dropout");
   need_probability(c.attention_dropout, "attention_dropout");
   need_probability(c.embedding_dropout, "embedding_dropout");
   check_extras(c);
   if (c.output && c.tied && c.classes != c.vocabulary)
-    refuse(
+    refuse_config(
         fmt::format("a tied output has one class per token: classes is {} and vocabulary {}; "
                     "make them equal or set tied to false",
                     c.classes, c.vocabulary));
   if (const double count = count_of<double>(c); count > 1e12)
-    refuse(fmt::format("these sizes make {:.0f} parameters; at most 10^12 are supported", count));
+    refuse_config(
+        fmt::format("these sizes make {:.0f} parameters; at most 10^12 are supported", count));
   return c;
 }
 

@@ -13,7 +13,7 @@
 namespace headlight::model {
 namespace {
 
-constexpr int64_t kRows = 64;
+constexpr int64_t kRowsPerThread = 64;
 
 // How many labels are scored; throws for labels that are no class.
 int64_t count_scored(const at::Tensor& labels, int64_t classes) {
@@ -41,7 +41,7 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
     at::Tensor nats = at::empty({rows}, logits.options().dtype(at::kDouble));
     const double scale = scored > 0 ? 1.0 / static_cast<double>(scored) : 0;
     AT_DISPATCH_FLOATING_TYPES(logits.scalar_type(), "cross_entropy", [&] {
-      at::parallel_for(0, rows, kRows, [&](int64_t begin, int64_t end) {
+      at::parallel_for(0, rows, kRowsPerThread, [&](int64_t begin, int64_t end) {
         kernels<scalar_t>().cross_entropy(
             logits.const_data_ptr<scalar_t>() + begin * classes,
             labels.const_data_ptr<int64_t>() + begin, end - begin, classes,
@@ -78,7 +78,7 @@ Scores scores(const at::Tensor& logits_in, const at::Tensor& labels_in) {
   count_scored(labels, classes);
   Scores result{at::empty({rows}, at::kDouble), at::empty({rows}, at::kLong)};
   AT_DISPATCH_FLOATING_TYPES(logits.scalar_type(), "scores", [&] {
-    at::parallel_for(0, rows, kRows, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, rows, kRowsPerThread, [&](int64_t begin, int64_t end) {
       kernels<scalar_t>().cross_entropy(logits.const_data_ptr<scalar_t>() + begin * classes,
                                         labels.const_data_ptr<int64_t>() + begin, end - begin,
                                         classes, scalar_t(1), scalar_t(0), nullptr,

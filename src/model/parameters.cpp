@@ -210,7 +210,7 @@ Transformer initialised(const Config& config, uint64_t seed) {
                  });
   // A table that is the output layer as well would begin with logits of ±sqrt(dim).
   if (model.config.tied && model.output.weight.defined()) {
-    const at::NoGradGuard no_gradients;
+    const c10::NoGradGuard no_gradients;
     model.output.weight.mul_(1 / std::sqrt(static_cast<double>(model.config.dim)));
   }
   return model;

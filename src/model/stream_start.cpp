@@ -11,7 +11,9 @@
 namespace headlight::model {
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+[[noreturn]] void refuse_input(const std::string& message) {
+  throw Error(ErrorKind::bad_input, message);
+}
 
 // RoBERTa's rule: a token's place is the number of tokens up to it that are no padding, counted on
 // from the padding token's id; that of padding is the id itself.
@@ -21,8 +23,8 @@ at::Tensor counted_positions(const at::Tensor& table, const at::Tensor& tokens, 
   const at::Tensor places = (real.cumsum(1) + first) * real + padding;
   const auto last = places.max().item<int64_t>();
   if (last >= table.size(0))
-    refuse(fmt::format("a sequence of {} tokens is longer than the model's {} positions",
-                       last - padding, table.size(0) - padding - 1));
+    refuse_input(fmt::format("a sequence of {} tokens is longer than the model's {} positions",
+                             last - padding, table.size(0) - padding - 1));
   return at::embedding(table, places);
 }
 
@@ -35,8 +37,8 @@ at::Tensor embedded_tokens(const Config& c, const Stack& s, const at::Tensor& to
   at::Tensor places;
   if (s.positions.defined() && !counted) {
     if (first + length > c.positions)
-      refuse(fmt::format("a sequence of {} tokens is longer than the model's {} positions",
-                         first + length, c.positions));
+      refuse_input(fmt::format("a sequence of {} tokens is longer than the model's {} positions",
+                               first + length, c.positions));
     places = s.positions;
     if (const int64_t row = c.position_offset + first; row > 0)
       places = places.narrow(0, row, length);
@@ -54,7 +56,7 @@ at::Tensor embedded_tokens(const Config& c, const Stack& s, const at::Tensor& to
       x = x + s.token_types[0];
     } else {
       if (token_types.sizes() != tokens.sizes() || token_types.scalar_type() != at::kLong)
-        refuse("token types must be int64 in the shape of the tokens");
+        refuse_input("token types must be int64 in the shape of the tokens");
       x = x + embedded(token_types, s.token_types, {});
     }
   }
@@ -66,8 +68,8 @@ at::Tensor embedded_image(const Config& c, const Stack& s, const at::Tensor& pix
   if (!pixels.defined() || pixels.dim() != 4 || pixels.size(1) != c.channels ||
       pixels.size(2) != c.image_height || pixels.size(3) != c.image_width ||
       !pixels.is_floating_point())
-    refuse(fmt::format("pixels must be a [batch, {}, {}, {}] tensor of floating point", c.channels,
-                       c.image_height, c.image_width));
+    refuse_input(fmt::format("pixels must be a [batch, {}, {}, {}] tensor of floating point",
+                             c.channels, c.image_height, c.image_width));
   const int64_t down = c.image_height / c.patch, across = c.image_width / c.patch;
   // [B, C, down, patch, across, patch] to [B, down across, C patch patch].
   const at::Tensor squares = pixels.to(s.class_token.scalar_type())

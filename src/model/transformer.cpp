@@ -16,19 +16,21 @@
 namespace headlight::model {
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::bad_input, message); }
+[[noreturn]] void refuse_model(const std::string& message) {
+  throw Error(ErrorKind::bad_input, message);
+}
 
 void check_sequence(const at::Tensor& tokens, const at::Tensor& lengths, const at::Tensor& mask,
                     int64_t past, const char* name) {
   if (!tokens.defined() || tokens.dim() != 2 || tokens.scalar_type() != at::kLong)
-    refuse(fmt::format("{} must be a [batch, length] tensor of int64", name));
-  if (tokens.numel() == 0) refuse(fmt::format("{} are empty", name));
+    refuse_model(fmt::format("{} must be a [batch, length] tensor of int64", name));
+  if (tokens.numel() == 0) refuse_model(fmt::format("{} are empty", name));
   if (lengths.defined() && (lengths.dim() != 1 || lengths.size(0) != tokens.size(0) ||
                             lengths.scalar_type() != at::kLong))
-    refuse(fmt::format("lengths of {} must be one int64 a row", name));
+    refuse_model(fmt::format("lengths of {} must be one int64 a row", name));
   if (mask.defined() && mask.sizes() != at::IntArrayRef({tokens.size(0), past + tokens.size(1)}))
-    refuse(fmt::format("the mask of {} must be [{}, {}], as they are", name, tokens.size(0),
-                       past + tokens.size(1)));
+    refuse_model(fmt::format("the mask of {} must be [{}, {}], as they are", name, tokens.size(0),
+                             past + tokens.size(1)));
 }
 
 void check(const Transformer& model, const Inputs& inputs, const Pass& pass) {
@@ -38,17 +40,17 @@ void check(const Transformer& model, const Inputs& inputs, const Pass& pass) {
   check_sequence(inputs.source, inputs.source_lengths, inputs.source_mask, 0, "source tokens");
   const bool shared = pass.cache && inputs.tokens.size(0) % inputs.source.size(0) == 0;
   if (inputs.source.size(0) != inputs.tokens.size(0) && !shared)
-    refuse("source and target must have the same number of rows");
+    refuse_model("source and target must have the same number of rows");
 }
 
 void check_labels(const Config& c, const at::Tensor& labels, at::IntArrayRef places) {
   if (c.output && (c.classes == 1 || !c.exclusive))
-    refuse(
+    refuse_model(
         "the outputs of this model are no classes that exclude one another: there is no cross "
         "entropy");
   if (labels.scalar_type() != at::kLong || labels.sizes() != places)
-    refuse(places.size() == 2 ? "labels must be int64 in the shape of the tokens"
-                              : "labels must be int64, one a row");
+    refuse_model(places.size() == 2 ? "labels must be int64 in the shape of the tokens"
+                                    : "labels must be int64, one a row");
 }
 
 at::Tensor transform(const Transformer& model, const at::Tensor& x) {

@@ -25,7 +25,7 @@ constexpr HeadKeys kAll[] = {{"gemma2", kUsual, kGrouped, "head_dim", true},
                              {"t5", "num_heads", nullptr, "d_kv", false},
                              {"vit", kUsual, nullptr, "head_dim", false}};
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_uniform(const std::string& why) {
   throw Error(ErrorKind::usage, fmt::format("--kind uniform: {}; compact takes any heads", why));
 }
 
@@ -35,7 +35,7 @@ void select_bias(Stack& stack) {
   const std::vector<int64_t>& numbers = stack.blocks[0].attention.heads.numbers;
   for (size_t i = 1; i < stack.blocks.size(); ++i)
     if (stack.blocks[i].attention.heads.numbers != numbers)
-      refuse(
+      refuse_uniform(
           fmt::format("all layers of the {} share one table of relative positions, so they must "
                       "keep the same heads, and layers 0 and {} do not",
                       stack.name, i));
@@ -53,10 +53,11 @@ const HeadKeys& head_keys(const std::string& model_type) {
       std::ranges::find_if(kAll, [&](const HeadKeys& keys) { return keys.type == model_type; });
   if (found != std::end(kAll)) return *found;
   if (model_type == "headlight")
-    refuse("this model is in headlight's own form, which no config of transformers describes");
+    refuse_uniform(
+        "this model is in headlight's own form, which no config of transformers describes");
   std::vector<std::string> others;
   for (const HeadKeys& keys : kAll) others.push_back(keys.type);
-  refuse(
+  refuse_uniform(
       fmt::format("transformers derives the width of a head of {} models from the number of "
                   "heads, so that none can be left out (of {} they can)",
                   model_type, fmt::join(others, ", ")));
@@ -75,12 +76,12 @@ Transformer with_uniform_heads(Transformer model, const HeadKeys& keys) {
     for (int64_t layer = 0; layer < part.layers; ++layer) {
       const LayerHeads h = layer_heads(c, part.part, layer);
       if (h.heads != first.heads || h.kv_heads != first.kv_heads || h.head_dim != first.head_dim)
-        refuse(fmt::format("layer {}.{} would have {} heads and layer {}.0 {}", part.stack, layer,
-                           h.heads, first_part.stack, first.heads));
+        refuse_uniform(fmt::format("layer {}.{} would have {} heads and layer {}.0 {}", part.stack,
+                                   layer, h.heads, first_part.stack, first.heads));
     }
-  if (first.heads == 0) refuse("no layer would have a head left");
+  if (first.heads == 0) refuse_uniform("no layer would have a head left");
   if (!takes_heads(keys.type, c))
-    refuse(
+    refuse_uniform(
         fmt::format("transformers refuses {} models whose hidden_size {} is no multiple of the "
                     "{} heads",
                     keys.type, c.dim, first.heads));

@@ -11,9 +11,9 @@
 namespace headlight::report {
 namespace {
 
-using study::Change;
-using study::ComparedLayer;
-using study::HeadMatch;
+using lab::Change;
+using lab::ComparedLayer;
+using lab::HeadMatch;
 
 std::string number(const std::optional<double>& value) {
   return value && !std::isnan(*value) ? fmt::format("{:.3f}", *value) : "–";
@@ -23,7 +23,7 @@ std::string head(const std::optional<int64_t>& place, const std::vector<int64_t>
   return place ? std::to_string(numbers[static_cast<size_t>(*place)]) : "–";
 }
 
-std::string layer_table(const study::Comparison& comparison, int width, bool colour) {
+std::string layer_table(const lab::Comparison& comparison, int width, bool colour) {
   Table table{.columns = {{.title = "layer", .right = false},
                           {.title = "same"},
                           {.title = "moved"},
@@ -33,8 +33,8 @@ std::string layer_table(const study::Comparison& comparison, int width, bool col
                           {.title = "head"}},
               .rows = {}};
   for (const ComparedLayer& layer : comparison.layers) {
-    const study::ChangeCounts counts = study::count_changes({.layers = {layer}});
-    const HeadMatch* far = study::farthest(layer);
+    const lab::ChangeCounts counts = lab::count_changes({.layers = {layer}});
+    const HeadMatch* far = lab::farthest(layer);
     table.rows.push_back(
         {fmt::format("{}.{}", layer.stack, layer.layer), std::to_string(counts.same),
          std::to_string(counts.moved), std::to_string(counts.died), std::to_string(counts.appeared),
@@ -49,7 +49,7 @@ struct Entry {
 };
 
 // Heads that stayed what and where they were are not listed.
-std::vector<Entry> changed(const study::Comparison& comparison) {
+std::vector<Entry> changed(const lab::Comparison& comparison) {
   std::vector<Entry> entries;
   for (const ComparedLayer& layer : comparison.layers)
     for (const HeadMatch& match : layer.matches) {
@@ -65,7 +65,7 @@ std::vector<Entry> changed(const study::Comparison& comparison) {
 
 }  // namespace
 
-std::string head_changes(const study::Comparison& comparison, const RoleNames& roles_a,
+std::string head_changes(const lab::Comparison& comparison, const RoleNames& roles_a,
                          const RoleNames& roles_b, size_t most, int width, bool colour) {
   std::string out = layer_table(comparison, width, colour) + "\n";
   const std::vector<Entry> entries = changed(comparison);
@@ -92,7 +92,7 @@ std::string head_changes(const study::Comparison& comparison, const RoleNames& r
     const auto& [layer, match] = entries[i];
     table.rows.push_back(
         {fmt::format("{}.{}.{}", layer->stack, layer->layer, head(match->a, layer->heads_a)),
-         head(match->b, layer->heads_b), study::name_of(match->change), number(match->distance),
+         head(match->b, layer->heads_b), lab::name_of(match->change), number(match->distance),
          match->interval ? fmt::format("{:.3f}–{:.3f}", match->interval->low, match->interval->high)
                          : "–",
          number(match->pattern), number(match->output), number(match->runner_up),

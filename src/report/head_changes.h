@@ -5,7 +5,7 @@
 #include <string>
 #include <tuple>
 
-#include "study/comparison.h"
+#include "lab/comparison.h"
 
 namespace headlight::report {
 
@@ -15,7 +15,7 @@ using RoleNames = std::map<std::tuple<std::string, int64_t, int64_t>, std::strin
 // A row a layer: how many heads stayed, moved, died and appeared, and the one farthest away. Then
 // the heads that changed, the farthest first, at most `most` of them. At most `width` columns; ends
 // with a line feed.
-std::string head_changes(const study::Comparison& comparison, const RoleNames& roles_a,
+std::string head_changes(const lab::Comparison& comparison, const RoleNames& roles_a,
                          const RoleNames& roles_b, size_t most, int width, bool colour);
 
 }  // namespace headlight::report

@@ -14,15 +14,7 @@
 namespace headlight::report {
 namespace {
 
-using study::InspectedLayer;
-
-// Brightness by strength, from faint to bold.
-std::string painted(const std::string& text, double strength, bool colour) {
-  if (!colour) return text;
-  constexpr int kBlues[] = {240, 245, 110, 75, 39};
-  const int step = std::clamp(static_cast<int>(strength * 5), 0, 4);
-  return fmt::format("\x1b[{}38;5;{}m{}\x1b[0m", step == 4 ? "1;" : "", kBlues[step], text);
-}
+using lab::InspectedLayer;
 
 // How a grid of so many heads is laid out in a width.
 struct Layout {
@@ -106,7 +98,7 @@ std::string listing(const std::string& title, const std::string& text, int width
   return fmt::format("{:<{}}{}\n", title, kIndent, lines);
 }
 
-std::string legend(const study::Inspection& inspection, int width) {
+std::string legend(const lab::Inspection& inspection, int width) {
   std::map<std::string, std::pair<char, int64_t>> counts;
   for (const InspectedLayer& layer : inspection.layers)
     for (size_t h = 0; h < layer.analysis.structure.size(); ++h) {
@@ -130,7 +122,7 @@ std::string some(const std::vector<std::string>& parts, size_t most) {
   return text;
 }
 
-std::vector<std::string> groups(const study::Inspection& inspection) {
+std::vector<std::string> groups(const lab::Inspection& inspection) {
   std::vector<std::string> all;
   for (const InspectedLayer& layer : inspection.layers)
     for (const std::vector<size_t>& group : alike(layer)) {
@@ -141,7 +133,7 @@ std::vector<std::string> groups(const study::Inspection& inspection) {
   return all;
 }
 
-std::vector<std::string> sinks(const study::Inspection& inspection) {
+std::vector<std::string> sinks(const lab::Inspection& inspection) {
   std::vector<std::pair<double, std::string>> found;
   for (const InspectedLayer& layer : inspection.layers)
     for (size_t h = 0; h < layer.analysis.structure.size(); ++h) {
@@ -161,7 +153,7 @@ std::string head_name(const InspectedLayer& layer, size_t head) {
   return fmt::format("{}.{}.{}", layer.stack, layer.layer, head_number(layer, head));
 }
 
-std::string head_grid(const study::Inspection& inspection, int width, bool colour) {
+std::string head_grid(const lab::Inspection& inspection, int width, bool colour) {
   std::vector<std::vector<const InspectedLayer*>> stacks;
   for (const InspectedLayer& layer : inspection.layers) {
     if (stacks.empty() || stacks.back().front()->stack != layer.stack) stacks.emplace_back();

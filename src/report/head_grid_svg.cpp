@@ -9,7 +9,7 @@
 namespace headlight::report {
 namespace {
 
-using study::InspectedLayer;
+using lab::InspectedLayer;
 
 constexpr int kCell = 30, kLeft = 92, kTop = 30, kGap = 26;
 
@@ -45,7 +45,7 @@ std::string row_of(const InspectedLayer& layer, int y, int columns) {
 
 }  // namespace
 
-std::string head_grid_svg(const study::Inspection& inspection) {
+std::string head_grid_svg(const lab::Inspection& inspection) {
   size_t most = 1;
   std::map<std::string, std::pair<RoleOfHead, int>> roles;
   for (const InspectedLayer& layer : inspection.layers) {

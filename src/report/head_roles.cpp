@@ -30,11 +30,11 @@ const std::map<std::string, Known> kRoles = {
 
 }  // namespace
 
-int64_t head_number(const study::InspectedLayer& layer, size_t head) {
+int64_t head_number(const lab::InspectedLayer& layer, size_t head) {
   return head < layer.numbers.size() ? layer.numbers[head] : static_cast<int64_t>(head);
 }
 
-RoleOfHead role_of(const study::InspectedLayer& layer, size_t head) {
+RoleOfHead role_of(const lab::InspectedLayer& layer, size_t head) {
   const auto& roles = layer.analysis.roles[head];
   if (roles.empty()) return {.words = "not a number"};
   RoleOfHead role{.name = roles.front()};
@@ -56,7 +56,7 @@ RoleOfHead role_of(const study::InspectedLayer& layer, size_t head) {
   return role;
 }
 
-std::vector<std::vector<size_t>> alike(const study::InspectedLayer& layer) {
+std::vector<std::vector<size_t>> alike(const lab::InspectedLayer& layer) {
   std::vector<std::vector<size_t>> groups;
   if (!layer.analysis.redundancy) return groups;
   const std::vector<int64_t>& labels = layer.analysis.redundancy->clusters;

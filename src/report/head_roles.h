@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "study/inspection.h"
+#include "lab/inspection.h"
 
 namespace headlight::report {
 
@@ -18,13 +18,13 @@ struct RoleOfHead {
   std::optional<double> strength;  // 0 to 1: the number behind the name
 };
 
-RoleOfHead role_of(const study::InspectedLayer& layer, size_t head);
+RoleOfHead role_of(const lab::InspectedLayer& layer, size_t head);
 
 // The head's number in the model that it comes from: pruned layers keep some only.
-int64_t head_number(const study::InspectedLayer& layer, size_t head);
+int64_t head_number(const lab::InspectedLayer& layer, size_t head);
 
 // Groups of two and more heads of one layer that look at the same things: Bhattacharyya
 // coefficients of 0.9 on average.
-std::vector<std::vector<size_t>> alike(const study::InspectedLayer& layer);
+std::vector<std::vector<size_t>> alike(const lab::InspectedLayer& layer);
 
 }  // namespace headlight::report

@@ -73,7 +73,8 @@ std::string significant(double value, int digits) {
 
 std::string whole(int64_t value) {
   std::string digits = fmt::format("{}", value < 0 ? 0 - uint64_t(value) : uint64_t(value));
-  for (int place = int(digits.size()) - 3; place > 0; place -= 3) digits.insert(size_t(place), ",");
+  for (int place = int(digits.size()) - 3; place > 0; place -= 3)
+    digits.insert(size_t(place), 1, ',');
   return value < 0 ? "−" + digits : digits;
 }
 

@@ -13,9 +13,9 @@
 namespace headlight::report {
 namespace {
 
-using study::HeadLayer;
-using study::Importance;
-using study::Ranking;
+using lab::HeadLayer;
+using lab::Importance;
+using lab::Ranking;
 
 constexpr size_t kListed = 6;  // heads at either end
 constexpr size_t kPoints = 8;  // of a curve
@@ -23,14 +23,6 @@ constexpr size_t kPoints = 8;  // of a curve
 std::string signed_number(double value, int digits) {
   const std::string text = significant(value, digits);
   return value > 0 ? "+" + text : text;
-}
-
-// Brightness by how much of the largest cost it is, from faint to bold.
-std::string painted(const std::string& text, double share, bool colour) {
-  if (!colour) return text;
-  constexpr int kBlues[] = {240, 245, 110, 75, 39};
-  const int step = std::clamp(static_cast<int>(std::sqrt(std::max(share, 0.0)) * 5), 0, 4);
-  return fmt::format("\x1b[{}38;5;{}m{}\x1b[0m", step == 4 ? "1;" : "", kBlues[step], text);
 }
 
 // Thousandths of nats, with a decimal where none of them is large.
@@ -66,7 +58,7 @@ std::string grid(const Ranking& ranking, int width, bool colour) {
       const auto at = static_cast<size_t>(layer.first + h);
       if (h > 0 && h % in_line == 0) line += "\n" + std::string(kLabel, ' ');
       line += std::string(static_cast<size_t>(cell - display_width(cells[at])), ' ') +
-              painted(cells[at], largest > 0 ? costs[at] / largest : 0, colour);
+              painted(cells[at], largest > 0 ? std::sqrt(std::max(costs[at] / largest, 0.0)) : 0, colour);
     }
     out += line + "\n";
   }

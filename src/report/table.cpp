@@ -11,7 +11,7 @@
 namespace headlight::report {
 namespace {
 
-constexpr int kGap = 2;
+constexpr int kColumnGap = 2;
 constexpr int kNarrowest = 8;  // words are not shortened below this
 constexpr const char* kBold = "\033[1m";
 constexpr const char* kDim = "\033[2m";
@@ -30,8 +30,8 @@ int natural_width(const Table& table, size_t column) {
 }
 
 int64_t total(const std::vector<size_t>& shown, const std::vector<int>& widths) {
-  int64_t sum = shown.empty() ? 0 : -kGap;
-  for (const size_t column : shown) sum += widths[column] + kGap;
+  int64_t sum = shown.empty() ? 0 : -kColumnGap;
+  for (const size_t column : shown) sum += widths[column] + kColumnGap;
   return sum;
 }
 
@@ -69,7 +69,7 @@ std::string line(const Table& table, const std::vector<size_t>& shown,
     const std::string space(size_t(std::max(0, widths[column] - display_width(content))), ' ');
     const bool last = i + 1 == shown.size();
     result += table.columns[column].right ? space + content : content + (last ? "" : space);
-    if (!last) result += std::string(kGap, ' ');
+    if (!last) result += std::string(kColumnGap, ' ');
   }
   return result;
 }

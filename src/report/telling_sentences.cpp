@@ -11,7 +11,7 @@
 namespace headlight::report {
 namespace {
 
-using study::InspectedLayer;
+using lab::InspectedLayer;
 
 // How far a number is from what would surprise nobody, 0 to 1.
 struct Sentence {
@@ -19,7 +19,7 @@ struct Sentence {
   std::string text;
 };
 
-int64_t heads_of(const study::Inspection& inspection) {
+int64_t heads_of(const lab::Inspection& inspection) {
   int64_t count = 0;
   for (const InspectedLayer& layer : inspection.layers)
     count += static_cast<int64_t>(layer.analysis.structure.size());
@@ -27,7 +27,7 @@ int64_t heads_of(const study::Inspection& inspection) {
 }
 
 // The strongest head of every role that says where a head looks.
-void clearest_heads(const study::Inspection& inspection, std::vector<Sentence>& out) {
+void clearest_heads(const lab::Inspection& inspection, std::vector<Sentence>& out) {
   static const std::map<std::string, std::pair<const char*, double>> kTelling = {
       {"induction", {"looks at what followed the earlier copy of a repeated token", 1.0}},
       {"duplicate", {"looks at earlier copies of the same token", 0.9}},
@@ -62,7 +62,7 @@ void clearest_heads(const study::Inspection& inspection, std::vector<Sentence>& 
   }
 }
 
-void resting_heads(const study::Inspection& inspection, std::vector<Sentence>& out) {
+void resting_heads(const lab::Inspection& inspection, std::vector<Sentence>& out) {
   int64_t sinks = 0, broad = 0;
   std::map<std::string, int64_t> by_layer;
   for (const InspectedLayer& layer : inspection.layers)
@@ -89,7 +89,7 @@ void resting_heads(const study::Inspection& inspection, std::vector<Sentence>& o
                                broad, counted(int64_t(all), "head"))});
 }
 
-void redundant_layer(const study::Inspection& inspection, std::vector<Sentence>& out) {
+void redundant_layer(const lab::Inspection& inspection, std::vector<Sentence>& out) {
   const InspectedLayer* least = nullptr;
   double share = 2, total = 0;
   int64_t counted_heads = 0;
@@ -119,7 +119,7 @@ void redundant_layer(const study::Inspection& inspection, std::vector<Sentence>&
                    counted_heads, total)});
 }
 
-void slowest_flow(const study::Inspection& inspection, std::vector<Sentence>& out) {
+void slowest_flow(const lab::Inspection& inspection, std::vector<Sentence>& out) {
   const auto steps = [](const InspectedLayer& layer) -> std::optional<double> {
     if (layer.analysis.flow.empty()) return std::nullopt;
     const heads::LayerFlowSpread& flow = layer.analysis.flow.front();
@@ -143,7 +143,7 @@ void slowest_flow(const study::Inspection& inspection, std::vector<Sentence>& ou
 
 }  // namespace
 
-std::vector<std::string> telling_sentences(const study::Inspection& inspection, size_t count) {
+std::vector<std::string> telling_sentences(const lab::Inspection& inspection, size_t count) {
   std::vector<Sentence> all;
   clearest_heads(inspection, all);
   resting_heads(inspection, all);

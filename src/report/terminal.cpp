@@ -85,6 +85,13 @@ bool colour_allowed(bool terminal, const char* no_color, const char* term) {
   return terminal && !refused && term && std::string_view(term) != "dumb";
 }
 
+std::string painted(const std::string& text, double strength, bool colour) {
+  if (!colour) return text;
+  constexpr int kBlues[] = {240, 245, 110, 75, 39};
+  const int step = std::clamp(static_cast<int>(strength * 5), 0, 4);
+  return fmt::format("\x1b[{}38;5;{}m{}\x1b[0m", step == 4 ? "1;" : "", kBlues[step], text);
+}
+
 int display_width(std::string_view text) {
   int width = 0;
   for (size_t at = 0; at < text.size();) {

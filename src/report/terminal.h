@@ -23,6 +23,9 @@ int terminal_width(Stream = Stream::out);
 bool use_colour(Stream = Stream::out);
 bool colour_allowed(bool terminal, const char* no_color, const char* term);
 
+// In blue, from faint to bold by a strength from 0 to 1; as it is without colour.
+std::string painted(const std::string& text, double strength, bool colour);
+
 // Columns that UTF-8 text takes: 0 for combining marks, 2 for East Asian wide letters and emoji.
 // A byte that is no UTF-8 counts as one.
 int display_width(std::string_view text);

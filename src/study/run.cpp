@@ -5,8 +5,8 @@
 #include <cctype>
 
 #include "headlight/error.h"
+#include "lab/head_analysis.h"
 #include "model/checkpoint.h"
-#include "study/head_analysis.h"
 #include "tensorfile/atomic_file.h"
 #include "tensorfile/json_file.h"
 #include "text/vocabulary.h"
@@ -159,11 +159,11 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
   const model::Transformer transformer = model::load(run_folder);
   if (material.validation.size > 0)
     result.validation_loss = train::evaluate(transformer, material.validation).loss;
-  result.layers = analyse_heads(transformer, material.test, settings.analysis_sequences);
-  result.untrained_layers = analyse_heads(model::initialised(config, key.seed), material.test,
+  result.layers = lab::analyse_heads(transformer, material.test, settings.analysis_sequences);
+  result.untrained_layers = lab::analyse_heads(model::initialised(config, key.seed), material.test,
                                           settings.analysis_sequences);
   if (settings.analysis_sequences > 0)
-    result.maps = attention_maps(transformer, *material.task, material.test);
+    result.maps = lab::attention_maps(transformer, *material.task, material.test);
   write_result(result, run_folder);
   return result;
 }

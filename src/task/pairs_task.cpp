@@ -11,7 +11,7 @@
 namespace headlight::task {
 namespace {
 
-constexpr uint64_t kHeldOutShare = 10;  // one pair in ten
+constexpr uint64_t kHeldOutPairs = 10;  // one pair in ten
 
 struct Pair {
   std::vector<int64_t> source, target;  // without begin and end
@@ -136,7 +136,7 @@ std::unique_ptr<Task> make_pairs_task(const std::filesystem::path& source_file,
                     source_file.string(), sources.size(), target_file.string(), targets.size()));
   }
   // By content: a source line that occurs twice is never on both sides.
-  const auto is_held_out = [&](size_t line) { return hash_of(sources[line]) % kHeldOutShare == 0; };
+  const auto is_held_out = [&](size_t line) { return hash_of(sources[line]) % kHeldOutPairs == 0; };
   const auto is_empty = [&](size_t line) { return sources[line].empty() || targets[line].empty(); };
   std::vector<std::string_view> learned_from;
   for (size_t line = 0; line < sources.size(); ++line) {

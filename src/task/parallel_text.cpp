@@ -28,10 +28,6 @@ ParallelText read_tabbed(const fs::path& file) {
   return text;
 }
 
-bool is_blank(const std::string& line) {
-  return line.find_first_not_of(" \t") == std::string::npos;
-}
-
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 0;
   for (const char c : text) hash = mix(hash, static_cast<unsigned char>(c));
@@ -67,7 +63,7 @@ int64_t remove_empty(ParallelText& text) {
   const bool pairs = !text.sources.empty();
   size_t kept = 0;
   for (size_t i = 0; i < text.targets.size(); ++i) {
-    if (is_blank(text.targets[i]) || (pairs && is_blank(text.sources[i]))) continue;
+    if (text::is_blank(text.targets[i]) || (pairs && text::is_blank(text.sources[i]))) continue;
     if (kept != i) {
       text.targets[kept] = std::move(text.targets[i]);
       if (pairs) text.sources[kept] = std::move(text.sources[i]);

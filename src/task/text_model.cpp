@@ -14,6 +14,7 @@
 #include "model/sampling.h"
 #include "task/random.h"
 #include "tensorfile/json_file.h"
+#include "text/lines.h"
 
 namespace headlight::task {
 namespace {
@@ -53,10 +54,6 @@ std::vector<int64_t> forbidden_tokens(const fs::path& folder, int64_t vocabulary
     break;
   }
   return tokens;
-}
-
-bool is_blank(const std::string& line) {
-  return line.find_first_not_of(" \t\r") == std::string::npos;
 }
 
 // Without what does not fit, but with what the tokenizer puts behind a text.
@@ -222,7 +219,7 @@ std::vector<std::vector<Written>> write_lines(const TextModel& model,
                                               const std::function<bool(int64_t done)>& progress) {
   std::vector<Line> read;
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (is_blank(lines[i])) continue;
+    if (text::is_blank(lines[i])) continue;
     const std::string place = fmt::format("{}line {}", where.empty() ? "" : where + ": ",
                                           first_line + static_cast<int64_t>(i));
     read.push_back(read_line(model, lines[i], i, how, place));

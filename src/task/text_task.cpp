@@ -11,7 +11,7 @@
 namespace headlight::task {
 namespace {
 
-constexpr int64_t kHeldOutShare = 10;  // one part in ten
+constexpr int64_t kHeldOutText = 10;  // one part in ten
 
 // Symbols that follow each other in one file. 32 bits, because whole texts are kept.
 using Stretch = std::vector<int32_t>;
@@ -99,7 +99,7 @@ class TextTask : public Task {
 
 // Where the held-out part begins: about nine tenths in, not inside of a UTF-8 letter.
 size_t cut(const std::string& text) {
-  size_t at = text.size() - text.size() / kHeldOutShare;
+  size_t at = text.size() - text.size() / kHeldOutText;
   while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
   return at;
 }

@@ -14,7 +14,7 @@
 namespace headlight::tensorfile {
 namespace {
 
-[[noreturn]] void refuse(const std::filesystem::path& path, const char* why) {
+[[noreturn]] void refuse_file(const std::filesystem::path& path, const char* why) {
   throw Error(ErrorKind::bad_input, fmt::format("{}: cannot be read: {}", path.string(), why));
 }
 
@@ -23,7 +23,7 @@ namespace {
 MappedFile::MappedFile(const std::filesystem::path& path) {
   // Not blocking, so that a pipe without a writer is refused and not waited for.
   const int handle = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (handle < 0) refuse(path, std::strerror(errno));
+  if (handle < 0) refuse_file(path, std::strerror(errno));
   struct stat status = {};
   const char* problem = nullptr;
   if (::fstat(handle, &status) != 0) {
@@ -38,7 +38,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     if (data_ == MAP_FAILED) problem = std::strerror(errno);
   }
   ::close(handle);
-  if (problem != nullptr) refuse(path, problem);
+  if (problem != nullptr) refuse_file(path, problem);
 }
 
 MappedFile::~MappedFile() {

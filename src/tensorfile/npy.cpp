@@ -16,9 +16,9 @@ namespace headlight::tensorfile {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr size_t kLongestHeader = size_t{1} << 20;
+constexpr size_t kLongestNpyHeader = size_t{1} << 20;
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what) {
+[[noreturn]] void refuse_npy(const std::string& where, const std::string& what) {
   throw Error(ErrorKind::bad_input, fmt::format("{}: {}", where, what));
 }
 
@@ -65,9 +65,9 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& found) {
-    refuse(where_, fmt::format("the .npy header has {} (at character {}); it must read like "
-                               "{{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }}",
-                               found, at_));
+    refuse_npy(where_, fmt::format("the .npy header has {} (at character {}); it must read like "
+                                   "{{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }}",
+                                   found, at_));
   }
   void skip_space() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
@@ -125,9 +125,9 @@ class HeaderParser {
   void read_type(NpyHeader& header) {
     skip_space();
     if (at_ < text_.size() && text_[at_] == '[') {
-      refuse(where_,
-             "holds a structured array (records with fields); save each field as an array "
-             "of its own");
+      refuse_npy(where_,
+                 "holds a structured array (records with fields); save each field as an array "
+                 "of its own");
     }
     const std::string descr = quoted();
     const char order = descr.empty() ? ' ' : descr[0];
@@ -143,9 +143,10 @@ class HeaderParser {
         return;
       }
     }
-    refuse(where_, fmt::format("holds {} (descr '{}'); booleans, integers, float16, float32 and "
-                               "float64 can be read, so convert it with astype() before saving",
-                               kind_of(type), descr));
+    refuse_npy(where_,
+               fmt::format("holds {} (descr '{}'); booleans, integers, float16, float32 and "
+                           "float64 can be read, so convert it with astype() before saving",
+                           kind_of(type), descr));
   }
   static const char* kind_of(const std::string& type) {
     switch (type.empty() ? ' ' : type[0]) {
@@ -177,20 +178,21 @@ class HeaderParser {
 NpyHeader parse_header(std::span<const std::byte> bytes, const std::string& where) {
   const std::string_view file(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!file.starts_with(kMagic) || file.size() < 10) {
-    refuse(where, "does not start like an .npy file (\\x93NUMPY, a version and a length)");
+    refuse_npy(where, "does not start like an .npy file (\\x93NUMPY, a version and a length)");
   }
   const int version = static_cast<unsigned char>(file[6]);
   if (version < 1 || version > 3) {
-    refuse(where, fmt::format("has .npy version {}; versions 1 to 3 can be read", version));
+    refuse_npy(where, fmt::format("has .npy version {}; versions 1 to 3 can be read", version));
   }
   const size_t length_bytes = version == 1 ? 2 : 4;
   uint32_t length = 0;
   const size_t begin = kMagic.size() + 2 + length_bytes;
-  if (file.size() < begin) refuse(where, "is cut off in the length of its header");
+  if (file.size() < begin) refuse_npy(where, "is cut off in the length of its header");
   std::memcpy(&length, file.data() + kMagic.size() + 2, length_bytes);
-  if (length > kLongestHeader || length > file.size() - begin) {
-    refuse(where, fmt::format("claims a header of {} bytes, but {} bytes follow and {} are allowed",
-                              length, file.size() - begin, kLongestHeader));
+  if (length > kLongestNpyHeader || length > file.size() - begin) {
+    refuse_npy(where,
+               fmt::format("claims a header of {} bytes, but {} bytes follow and {} are allowed",
+                           length, file.size() - begin, kLongestNpyHeader));
   }
   NpyHeader header;
   HeaderParser(file.substr(begin, length), where).parse(header);
@@ -237,7 +239,7 @@ Array parse_npy(std::span<const std::byte> bytes, std::shared_ptr<const void> ke
   const auto data = bytes.subspan(header.data_begin);
   const auto needed = static_cast<size_t>(header.data_bytes);
   if (data.size() != needed) {
-    refuse(
+    refuse_npy(
         where,
         fmt::format("has {} bytes of data, but {} of shape {} needs {}; {}", data.size(),
                     numpy_name(*header.dtype).substr(1), shape_text(*header.shape), needed,

@@ -29,7 +29,7 @@ struct FreeSource {
 using Archive = std::unique_ptr<zip_t, CloseArchive>;
 using Source = std::unique_ptr<zip_source_t, FreeSource>;
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what) {
+[[noreturn]] void refuse_npz(const std::string& where, const std::string& what) {
   throw Error(ErrorKind::bad_input, fmt::format("{}: {}", where, what));
 }
 
@@ -51,7 +51,7 @@ Archive open_archive(zip_source_t* unowned_source, int flags, const std::string&
   if (!archive) {
     const std::string text = zip_error_strerror(&error);
     zip_error_fini(&error);
-    refuse(where, fmt::format("is not a readable .npz archive: {}", text));
+    refuse_npz(where, fmt::format("is not a readable .npz archive: {}", text));
   }
   source.release();  // NOLINT(bugprone-unused-return-value): the archive owns it now
   return archive;
@@ -62,34 +62,34 @@ zip_stat_t checked_entry(zip_t* archive, uint64_t index, uint64_t& compressed_le
   zip_stat_t stat;
   zip_stat_init(&stat);
   if (zip_stat_index(archive, index, ZIP_FL_ENC_RAW, &stat) != 0) {
-    refuse(where, zip_strerror(archive));
+    refuse_npz(where, zip_strerror(archive));
   }
   where = fmt::format("{}, entry '{}'", file, stat.name);
   constexpr uint64_t kNeeded = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE |
                                ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
-  if ((stat.valid & kNeeded) != kNeeded) refuse(where, "has an incomplete directory entry");
-  if (stat.encryption_method != ZIP_EM_NONE) refuse(where, "is encrypted");
+  if ((stat.valid & kNeeded) != kNeeded) refuse_npz(where, "has an incomplete directory entry");
+  if (stat.encryption_method != ZIP_EM_NONE) refuse_npz(where, "is encrypted");
   if (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE) {
-    refuse(where, fmt::format("has compression method {}; stored and deflated can be read",
-                              stat.comp_method));
+    refuse_npz(where, fmt::format("has compression method {}; stored and deflated can be read",
+                                  stat.comp_method));
   }
   // Entries that share their bytes would multiply a small file without end.
   if (stat.comp_size > compressed_left) {
-    refuse(where, "claims more compressed bytes than are left in the archive");
+    refuse_npz(where, "claims more compressed bytes than are left in the archive");
   }
   compressed_left -= stat.comp_size;
   const uint64_t most =
       stat.comp_method == ZIP_CM_STORE ? stat.comp_size : (stat.comp_size + 1) * kBestDeflateRatio;
   if (stat.size > most) {
-    refuse(where, fmt::format("claims {} bytes, which {} compressed bytes cannot hold", stat.size,
-                              stat.comp_size));
+    refuse_npz(where, fmt::format("claims {} bytes, which {} compressed bytes cannot hold",
+                                  stat.size, stat.comp_size));
   }
   return stat;
 }
 
 Array read_entry(zip_t* archive, const zip_stat_t& stat, const std::string& where) {
   const std::unique_ptr<zip_file_t, CloseEntry> entry(zip_fopen_index(archive, stat.index, 0));
-  if (!entry) refuse(where, zip_strerror(archive));
+  if (!entry) refuse_npz(where, zip_strerror(archive));
   auto buffer = std::make_shared<std::vector<std::byte>>();
   // Reads until `size` bytes are there or the entry ends.
   const auto fill = [&](uint64_t size) {
@@ -97,8 +97,8 @@ Array read_entry(zip_t* archive, const zip_stat_t& stat, const std::string& wher
     buffer->resize(size);
     while (have < size) {
       const int64_t got = zip_fread(entry.get(), buffer->data() + have, size - have);
-      if (got < 0) refuse(where, fmt::format("is damaged: {}", zip_file_strerror(entry.get())));
-      if (got == 0) refuse(where, fmt::format("ends after {} of {} bytes", have, size));
+      if (got < 0) refuse_npz(where, fmt::format("is damaged: {}", zip_file_strerror(entry.get())));
+      if (got == 0) refuse_npz(where, fmt::format("ends after {} of {} bytes", have, size));
       have += static_cast<size_t>(got);
     }
   };
@@ -107,13 +107,13 @@ Array read_entry(zip_t* archive, const zip_stat_t& stat, const std::string& wher
   fill(std::min<uint64_t>(stat.size, kHeader));
   const uint64_t stated = npy_file_bytes(*buffer, where);
   if (stated != stat.size) {
-    refuse(where, fmt::format("has {} bytes, but its .npy header needs {}", stat.size, stated));
+    refuse_npz(where, fmt::format("has {} bytes, but its .npy header needs {}", stat.size, stated));
   }
   fill(stat.size);
   std::byte beyond;  // reaching the end makes libzip compare the checksum
   const int64_t more = zip_fread(entry.get(), &beyond, 1);
-  if (more < 0) refuse(where, fmt::format("is damaged: {}", zip_file_strerror(entry.get())));
-  if (more > 0) refuse(where, fmt::format("is longer than the {} bytes it claims", stat.size));
+  if (more < 0) refuse_npz(where, fmt::format("is damaged: {}", zip_file_strerror(entry.get())));
+  if (more > 0) refuse_npz(where, fmt::format("is longer than the {} bytes it claims", stat.size));
   return parse_npy(*buffer, buffer, where);
 }
 
@@ -132,10 +132,10 @@ std::map<std::string, Array, std::less<>> read_npz(const std::filesystem::path& 
     const zip_stat_t stat = checked_entry(archive.get(), static_cast<uint64_t>(i), compressed_left,
                                           path.string(), where);
     std::string name = stat.name;
-    if (!name.ends_with(".npy")) refuse(where, "is not an .npy array");
+    if (!name.ends_with(".npy")) refuse_npz(where, "is not an .npy array");
     name.resize(name.size() - 4);
     if (!result.emplace(name, read_entry(archive.get(), stat, where)).second) {
-      refuse(where, "occurs twice");
+      refuse_npz(where, "occurs twice");
     }
   }
   return result;

@@ -43,11 +43,11 @@ std::string header_of(std::span<const TensorShape> tensors, const Metadata& meta
   } catch (const Json::exception& problem) {
     refuse(fmt::format("tensor names and metadata must be UTF-8: {}", json_problem(problem)));
   }
-  constexpr size_t kLengthBytes = sizeof(uint64_t);
-  text.resize(
-      (kLengthBytes + text.size() + kAlignment - 1) / kAlignment * kAlignment - kLengthBytes, ' ');
+  text.resize((sizeof(uint64_t) + text.size() + kAlignment - 1) / kAlignment * kAlignment -
+                  sizeof(uint64_t),
+              ' ');
   const uint64_t length = text.size();
-  return std::string(reinterpret_cast<const char*>(&length), kLengthBytes) + text;
+  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
 }
 
 int64_t file_bytes(const std::string& header, std::span<const TensorShape> tensors) {

@@ -24,7 +24,7 @@ uint64_t pair_key(TokenId left, TokenId right) {
 }
 
 // A part of the word; merged ones leave an empty place behind.
-struct Part {
+struct WordPart {
   TokenId id;
   uint32_t bytes;
   int before, after;
@@ -72,12 +72,12 @@ class Bpe : public WordModel {
         return;
       }
     }
-    thread_local std::vector<Part> parts;
+    thread_local std::vector<WordPart> parts;
     parts.clear();
     split(word, parts);
     merge(parts);
     uint32_t at = 0;
-    for (const Part& part : parts) {
+    for (const WordPart& part : parts) {
       if (part.bytes == 0) continue;
       out.push_back({part.id, at, at + part.bytes});
       at += part.bytes;
@@ -99,14 +99,14 @@ class Bpe : public WordModel {
     return tokens_.find(written);
   }
 
-  static void add(std::vector<Part>& parts, TokenId id, size_t bytes) {
+  static void add(std::vector<WordPart>& parts, TokenId id, size_t bytes) {
     const int place = static_cast<int>(parts.size());
     if (place > 0) parts.back().after = place;
     parts.push_back({id, static_cast<uint32_t>(bytes), place - 1, -1});
   }
 
   // The word in single characters.
-  void split(std::string_view word, std::vector<Part>& parts) const {
+  void split(std::string_view word, std::vector<WordPart>& parts) const {
     if (reads_bytes_) {
       for (const char c : word) add(parts, byte_ids_[static_cast<unsigned char>(c)], 1);
       return;
@@ -148,7 +148,7 @@ class Bpe : public WordModel {
     });
   }
 
-  void merge(std::vector<Part>& parts) const {
+  void merge(std::vector<WordPart>& parts) const {
     thread_local std::vector<Candidate> heap;
     heap.clear();
     const auto consider = [&](int left, int right) {
@@ -163,9 +163,9 @@ class Bpe : public WordModel {
       std::pop_heap(heap.begin(), heap.end());
       const Candidate best = heap.back();
       heap.pop_back();
-      Part& left = parts[static_cast<size_t>(best.place)];
+      WordPart& left = parts[static_cast<size_t>(best.place)];
       if (left.bytes == 0 || left.after < 0) continue;
-      Part& right = parts[static_cast<size_t>(left.after)];
+      WordPart& right = parts[static_cast<size_t>(left.after)];
       const Merge* still = merges_.find(pair_key(left.id, right.id));
       if (still == nullptr || still->result != best.result) continue;  // one of the two has grown
       left.id = best.result;

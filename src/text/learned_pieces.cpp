@@ -18,9 +18,9 @@ constexpr int64_t kFewest = 4 + 256 + 1;
 constexpr int64_t kMost = 1'000'000;
 constexpr size_t kLongest = 4000;  // bytes of a line that are learned from
 
-class Lines : public sentencepiece::SentenceIterator {
+class WholeLines : public sentencepiece::SentenceIterator {
  public:
-  explicit Lines(const std::vector<std::string>& lines) : lines_(lines) { read(); }
+  explicit WholeLines(const std::vector<std::string>& lines) : lines_(lines) { read(); }
   bool done() const override { return at_ >= lines_.size(); }
   const std::string& value() const override { return line_; }
   sentencepiece::util::Status status() const override { return {}; }
@@ -107,7 +107,7 @@ Pieces learn_pieces(const std::vector<std::string>& lines, int64_t pieces) {
       {"max_sentence_length", std::to_string(2 * kLongest)},
       {"num_threads", "1"},
       {"minloglevel", "3"}};
-  Lines iterator(lines);
+  WholeLines iterator(lines);
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(options, &iterator, &model);
   sentencepiece::SentencePieceProcessor processor;

@@ -39,4 +39,8 @@ std::vector<std::string> read_lines(const std::filesystem::path& file) {
   return read_lines(from, file.string());
 }
 
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
 }  // namespace headlight::text

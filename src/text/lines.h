@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <istream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace headlight::text {
@@ -15,5 +16,8 @@ std::vector<std::string> read_lines(std::istream& from, const std::string& name)
 
 // "-" is standard input. A compressed file is refused with how to unpack it.
 std::vector<std::string> read_lines(const std::filesystem::path& file);
+
+// Whether a line holds nothing but spaces and tabs.
+bool is_blank(std::string_view line);
 
 }  // namespace headlight::text

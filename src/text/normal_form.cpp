@@ -19,7 +19,7 @@ const icu::Normalizer2& tables(bool compatibility) {
   return *found;
 }
 
-struct Part {
+struct RankedCharacter {
   ChangedCharacter character;
   int combining_class;
 };
@@ -30,8 +30,8 @@ int combining_class(char32_t code) {
 }
 
 // Every character in its parts, marks in canonical order.
-std::vector<Part> decompose(std::string_view text, const icu::Normalizer2& form) {
-  std::vector<Part> parts;
+std::vector<RankedCharacter> decompose(std::string_view text, const icu::Normalizer2& form) {
+  std::vector<RankedCharacter> parts;
   parts.reserve(text.size());
   icu::UnicodeString mapping;
   for (size_t at = 0; at < text.size();) {
@@ -50,10 +50,11 @@ std::vector<Part> decompose(std::string_view text, const icu::Normalizer2& form)
     }
   }
   for (auto at = parts.begin(); at != parts.end();) {
-    at = std::find_if(at, parts.end(), [](const Part& p) { return p.combining_class != 0; });
-    const auto end =
-        std::find_if(at, parts.end(), [](const Part& p) { return p.combining_class == 0; });
-    std::stable_sort(at, end, [](const Part& a, const Part& b) {
+    at = std::find_if(at, parts.end(),
+                      [](const RankedCharacter& p) { return p.combining_class != 0; });
+    const auto end = std::find_if(at, parts.end(),
+                                  [](const RankedCharacter& p) { return p.combining_class == 0; });
+    std::stable_sort(at, end, [](const RankedCharacter& a, const RankedCharacter& b) {
       return a.combining_class < b.combining_class;
     });
     at = end;
@@ -62,11 +63,11 @@ std::vector<Part> decompose(std::string_view text, const icu::Normalizer2& form)
 }
 
 // The canonical composition of UAX 15, in place.
-void compose(std::vector<Part>& parts, const icu::Normalizer2& form) {
+void compose(std::vector<RankedCharacter>& parts, const icu::Normalizer2& form) {
   size_t kept = 0;
   ptrdiff_t starter = -1;
   int last = 0;  // highest class between the starter and here; 0: none
-  for (const Part& part : parts) {
+  for (const RankedCharacter& part : parts) {
     if (starter >= 0 && (last == 0 || last < part.combining_class)) {
       ChangedCharacter& first = parts[static_cast<size_t>(starter)].character;
       const UChar32 both = form.composePair(static_cast<UChar32>(first.code),
@@ -93,11 +94,11 @@ void to_normal_form(NormalForm form, AlignedText& text) {
   if (is_ascii(text.text)) return;
   const bool compatibility = form == NormalForm::nfkc || form == NormalForm::nfkd;
   const icu::Normalizer2& form_tables = tables(compatibility);
-  std::vector<Part> parts = decompose(text.text, form_tables);
+  std::vector<RankedCharacter> parts = decompose(text.text, form_tables);
   if (form == NormalForm::nfc || form == NormalForm::nfkc) compose(parts, form_tables);
   std::vector<ChangedCharacter> characters;
   characters.reserve(parts.size());
-  for (const Part& part : parts) characters.push_back(part.character);
+  for (const RankedCharacter& part : parts) characters.push_back(part.character);
   replace_characters(text, characters);
 }
 

@@ -9,7 +9,7 @@
 namespace headlight::text {
 namespace {
 
-struct Part {
+struct Stretch {
   Range range;
   bool separator;
 };
@@ -36,10 +36,10 @@ std::vector<Range> merged(Iterator begin, Iterator end) {
   return out;
 }
 
-std::vector<Range> contiguous(const std::vector<Part>& parts) {
+std::vector<Range> contiguous(const std::vector<Stretch>& parts) {
   std::vector<Range> out;
   bool before = false;
-  for (const Part& part : parts) {
+  for (const Stretch& part : parts) {
     if (part.separator == before && !out.empty())
       out.back().end = part.range.end;
     else
@@ -52,7 +52,7 @@ std::vector<Range> contiguous(const std::vector<Part>& parts) {
 // Cuts one word. `matches` are the separators; with `invert` what lies between them is.
 void cut(Range word, const std::vector<Range>& matches, SplitBehavior behavior, bool invert,
          std::vector<Range>& out) {
-  std::vector<Part> parts;
+  std::vector<Stretch> parts;
   parts.reserve(2 * matches.size() + 1);
   size_t at = word.begin;
   for (const Range& match : matches) {
@@ -64,11 +64,11 @@ void cut(Range word, const std::vector<Range>& matches, SplitBehavior behavior, 
   std::vector<Range> joined;
   switch (behavior) {
     case SplitBehavior::removed:
-      for (const Part& part : parts)
+      for (const Stretch& part : parts)
         if (!part.separator) joined.push_back(part.range);
       break;
     case SplitBehavior::isolated:
-      for (const Part& part : parts) joined.push_back(part.range);
+      for (const Stretch& part : parts) joined.push_back(part.range);
       break;
     case SplitBehavior::contiguous:
       joined = contiguous(parts);

@@ -33,9 +33,9 @@ void check_text(std::string_view text) {
 }
 
 // The lines of several texts, one after the other, as the trainer wants them.
-class Lines : public sentencepiece::SentenceIterator {
+class TextLines : public sentencepiece::SentenceIterator {
  public:
-  explicit Lines(std::span<const std::string_view> texts) : texts_(texts) { Next(); }
+  explicit TextLines(std::span<const std::string_view> texts) : texts_(texts) { Next(); }
   bool done() const override { return done_; }
   const std::string& value() const override { return line_; }
   sentencepiece::util::Status status() const override { return {}; }
@@ -103,7 +103,7 @@ Vocabulary Vocabulary::bytes() { return {}; }
 
 Vocabulary Vocabulary::learn(std::span<const std::string_view> texts, int64_t pieces) {
   for (const std::string_view text : texts) check_text(text);
-  Lines lines(texts);
+  TextLines lines(texts);
   if (lines.done()) {
     throw Error(ErrorKind::bad_input, "there is no text to learn a vocabulary from");
   }
@@ -124,7 +124,7 @@ Vocabulary Vocabulary::learn(std::span<const std::string_view> texts, int64_t pi
       {"normalization_rule_name", "identity"},
       {"add_dummy_prefix", "false"},
       {"remove_extra_whitespaces", "false"},
-      {"max_sentence_length", std::to_string(2 * Lines::kLongest)},
+      {"max_sentence_length", std::to_string(2 * TextLines::kLongest)},
       {"num_threads", "1"},
       {"minloglevel", "3"}};
   std::string model;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <chrono>
@@ -48,7 +49,7 @@ nlohmann::json identity_of(const model::Config& config, const task::Task& task,
 void take_into_average(const std::vector<model::NamedTensor>& averages,
                        const std::vector<model::NamedTensor>& parameters, double power,
                        int64_t step) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   const double weight = (power + 1) / (double(step) + power);
   for (size_t i = 0; i < averages.size(); ++i)
     averages[i].tensor.lerp_(parameters[i].tensor, weight);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <cstring>
@@ -29,7 +30,7 @@ void fill(at::Tensor tensor, const tensorfile::TensorFile& file, const std::stri
                 fmt::format("{}: tensor {} has shape {}, but this run needs F32 {}",
                             file.path.string(), name, tensorfile::shape_text(array.shape),
                             tensorfile::shape_text(tensor.sizes().vec())));
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   std::memcpy(tensor.mutable_data_ptr(), array.bytes.data(), array.bytes.size());
 }
 

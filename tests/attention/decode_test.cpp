@@ -4,8 +4,6 @@
 namespace headlight::attention {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 Case long_cache(int64_t queries) {
   Case c = plain_case({2, 6, 2, queries, 3000, 64, 32}, 3);
   c.numbers.causal = Causal::bottom_right;

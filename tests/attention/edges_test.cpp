@@ -4,7 +4,6 @@
 namespace headlight::attention {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kLowest = -std::numeric_limits<float>::max();
 
 void expect_both(const Case& c) {

@@ -6,9 +6,6 @@
 namespace headlight::attention {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
 bool has_nan(const std::vector<double>& x, int64_t first, int64_t count) {
   for (int64_t n = first; n < first + count; ++n) {
     if (std::isnan(x[n])) return true;

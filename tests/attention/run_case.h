@@ -16,6 +16,9 @@
 
 namespace headlight::attention {
 
+inline constexpr double kInf = std::numeric_limits<double>::infinity();
+inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
 // Where the rows of a [batch, heads, rows, dim] tensor lie.
 enum class Layout { head_major, head_interleaved, packed_with_gaps };
 

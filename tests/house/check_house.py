@@ -22,13 +22,14 @@ FLOORS = {
     "task": ["tensorfile", "text", "model"],
     "train": ["tensorfile", "text", "score", "model", "task"],
     "heads": ["tensorfile", "model"],
-    "study": ["tensorfile", "text", "model", "task", "train", "heads"],
-    "report": ["tensorfile", "heads", "study"],
+    "lab": ["tensorfile", "text", "model", "task", "train", "heads"],
+    "study": ["tensorfile", "text", "model", "task", "train", "heads", "lab"],
+    "report": ["tensorfile", "heads", "lab", "study"],
     "speed": ["attention", "tensorfile", "text", "model"],
-    "app": ["attention", "speed", "tensorfile", "text", "score", "model", "task", "train", "heads", "study",
+    "app": ["attention", "speed", "tensorfile", "text", "score", "model", "task", "train", "heads", "lab", "study",
             "report"],
 }
-TORCH_FLOORS = {"operator", "model", "task", "train", "study", "speed", "app"}
+TORCH_FLOORS = {"operator", "model", "task", "train", "lab", "study", "speed", "app"}
 LONGEST_FILE = 500
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 CODE = {".cpp", ".h", ".inl", ".ts", ".mjs", ".py"}

@@ -32,7 +32,7 @@ std::string complaint(const std::string& list) {
 }
 
 std::string written(const std::string& text) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "heads.json";
+  const auto path = std::filesystem::path(::testing::TempDir()) / "heads.json";
   std::ofstream(path) << text;
   return "@" + path.string();
 }

@@ -62,11 +62,11 @@ TEST(SequencesTask, ABatchIsThatOfItsSeedAndStepAlone) {
 TEST(SequencesTask, TheDecoderReadsTheTargetOnePlaceLater) {
   const Sequences held_out = {{{9, 8, 1}, {7, 1}}, {{4, 5, 1}, {6, 1}}};
   const Batch batch = make_sequences_task("t", sequences(5, true), held_out, 3, 0)->test_set(10);
-  EXPECT_THAT(batch.source, testing::ElementsAre(9, 8, 1, 7, 1, 0));
-  EXPECT_THAT(batch.source_lengths, testing::ElementsAre(3, 2));
-  EXPECT_THAT(batch.inputs, testing::ElementsAre(3, 4, 5, 3, 6, 0));
-  EXPECT_THAT(batch.labels, testing::ElementsAre(4, 5, 1, 6, 1, kNotScored));
-  EXPECT_THAT(batch.lengths, testing::ElementsAre(3, 2));
+  EXPECT_THAT(batch.source, ::testing::ElementsAre(9, 8, 1, 7, 1, 0));
+  EXPECT_THAT(batch.source_lengths, ::testing::ElementsAre(3, 2));
+  EXPECT_THAT(batch.inputs, ::testing::ElementsAre(3, 4, 5, 3, 6, 0));
+  EXPECT_THAT(batch.labels, ::testing::ElementsAre(4, 5, 1, 6, 1, kNotScored));
+  EXPECT_THAT(batch.lengths, ::testing::ElementsAre(3, 2));
 }
 
 TEST(SequencesTask, LinesAloneAreALanguageModel) {
@@ -99,8 +99,8 @@ TEST(ParallelText, SomethingIsHeldOutOfAnyTwoLines) {
 TEST(ParallelText, EmptySidesGoTogether) {
   ParallelText text{{"a", " ", "c", "d"}, {"A", "B", "\t", "D"}};
   EXPECT_EQ(remove_empty(text), 2);
-  EXPECT_THAT(text.sources, testing::ElementsAre("a", "d"));
-  EXPECT_THAT(text.targets, testing::ElementsAre("A", "D"));
+  EXPECT_THAT(text.sources, ::testing::ElementsAre("a", "d"));
+  EXPECT_THAT(text.targets, ::testing::ElementsAre("A", "D"));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace headlight::model {
 namespace {
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config bart_config(const ConfigReader& reader, const TensorNames& names) {
   const bool marian = reader.text("model_type", "bart") == "marian";
   // Words of old files for other places of norms.
   for (const char* key : {"normalize_before", "add_final_layer_norm"}) reader.expect(key, false);
@@ -88,7 +88,7 @@ void stack_tensors(const Stack& stack, const std::string& name, TensorNames& nam
   }
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void bart_tensors(const Transformer& model, TensorNames& names) {
   const Config& c = model.config;
   const std::string prefix =
       prefix_of(names, {"model.", ""}, "encoder.layers.0.self_attn.k_proj.weight");
@@ -116,6 +116,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kBart = {{"bart", "marian"}, config, tensors};
+const Architecture kBart = {{"bart", "marian"}, bart_config, bart_tensors};
 
 }  // namespace headlight::model

@@ -9,7 +9,7 @@ namespace {
 
 bool is_roberta(const ConfigReader& reader) { return reader.text("model_type", "bert") != "bert"; }
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config bert_config(const ConfigReader& reader, const TensorNames& names) {
   const bool roberta = is_roberta(reader);
   reader.expect("position_embedding_type", "absolute");
   reader.expect("add_cross_attention", false);
@@ -95,7 +95,7 @@ void head_tensors(const Transformer& model, TensorNames& names, bool roberta,
   }
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void bert_tensors(const Transformer& model, TensorNames& names) {
   const bool roberta = model.config.padding_token >= 0;
   const std::string prefix =
       prefix_of(names, {roberta ? "roberta." : "bert.", ""}, "embeddings.word_embeddings.weight");
@@ -123,6 +123,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kBert = {{"bert", "roberta"}, config, tensors};
+const Architecture kBert = {{"bert", "roberta"}, bert_config, bert_tensors};
 
 }  // namespace headlight::model

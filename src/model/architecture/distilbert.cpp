@@ -7,7 +7,7 @@
 namespace headlight::model {
 namespace {
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config distilbert_config(const ConfigReader& reader, const TensorNames& names) {
   Config c;
   c.kind = Kind::encoder_only;
   c.vocabulary = reader.size({"vocab_size"}, 30522);
@@ -39,7 +39,7 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   return c;
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void distilbert_tensors(const Transformer& model, TensorNames& names) {
   const Config& c = model.config;
   const Stack& stack = only_stack(model);
   const std::string prefix =
@@ -76,6 +76,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kDistilBert = {{"distilbert"}, config, tensors};
+const Architecture kDistilBert = {{"distilbert"}, distilbert_config, distilbert_tensors};
 
 }  // namespace headlight::model

@@ -16,7 +16,7 @@ bool is_pattern_window(const ConfigReader& reader, int64_t layer) {
   return (layer + 1) % pattern != 0;
 }
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config gemma_config(const ConfigReader& reader, const TensorNames& names) {
   const bool third = reader.text("model_type", "gemma2") == "gemma3_text";
   if (reader.flag("use_bidirectional_attention", false))
     reader.refuse("use_bidirectional_attention", "only causal attention is supported");
@@ -74,7 +74,7 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   return c;
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void gemma_tensors(const Transformer& model, TensorNames& names) {
   const std::string prefix = prefix_of(names, {"model.", ""}, "embed_tokens.weight");
   const Stack& stack = model.decoder;
   // Gains are kept less 1.
@@ -107,6 +107,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kGemma = {{"gemma2", "gemma3_text"}, config, tensors};
+const Architecture kGemma = {{"gemma2", "gemma3_text"}, gemma_config, gemma_tensors};
 
 }  // namespace headlight::model

@@ -9,7 +9,7 @@
 namespace headlight::model {
 namespace {
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config gpt2_config(const ConfigReader& reader, const TensorNames& names) {
   reader.expect("add_cross_attention", false);
   Config c;
   c.vocabulary = reader.size({"vocab_size"}, 50257);
@@ -46,7 +46,7 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   return c;
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void gpt2_tensors(const Transformer& model, TensorNames& names) {
   // A bare GPT2Model has no prefix.
   const std::string prefix = prefix_of(names, {"transformer.", ""}, "wte.weight");
   const Stack& stack = model.decoder;
@@ -80,6 +80,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kGpt2 = {{"gpt2"}, config, tensors};
+const Architecture kGpt2 = {{"gpt2"}, gpt2_config, gpt2_tensors};
 
 }  // namespace headlight::model

@@ -7,7 +7,7 @@
 namespace headlight::model {
 namespace {
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config gpt_neox_config(const ConfigReader& reader, const TensorNames& names) {
   Config c;
   c.vocabulary = reader.size({"vocab_size"}, 50432);
   c.dim = reader.size({"hidden_size"}, 6144);
@@ -51,7 +51,7 @@ void packed(TensorNames& names, const std::string& name, const SelfAttention& at
   if (qkv.bias.defined()) names.add(name + ".bias", by_head(qkv.bias), qkv.bias.sizes().vec());
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void gpt_neox_tensors(const Transformer& model, TensorNames& names) {
   const std::string prefix = prefix_of(names, {"gpt_neox.", ""}, "embed_in.weight");
   const Stack& stack = model.decoder;
   names.add(prefix + "embed_in.weight", stack.tokens);
@@ -82,6 +82,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kGptNeox = {{"gpt_neox"}, config, tensors};
+const Architecture kGptNeox = {{"gpt_neox"}, gpt_neox_config, gpt_neox_tensors};
 
 }  // namespace headlight::model

@@ -22,7 +22,7 @@ int64_t window_of(const ConfigReader& reader, const std::string& type) {
   return reader.flag("use_sliding_window", false) ? reader.size({"sliding_window"}, 4096) : 0;
 }
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config llama_config(const ConfigReader& reader, const TensorNames& names) {
   const std::string type = reader.text("model_type", "llama");
   const bool qwen = type.starts_with("qwen");
   Config c;
@@ -66,7 +66,7 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   return c;
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void llama_tensors(const Transformer& model, TensorNames& names) {
   const std::string prefix = prefix_of(names, {"model.", ""}, "embed_tokens.weight");
   const Stack& stack = model.decoder;
   names.add(prefix + "embed_tokens.weight", stack.tokens);
@@ -96,6 +96,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kLlama = {{"llama", "mistral", "qwen2", "qwen3"}, config, tensors};
+const Architecture kLlama = {{"llama", "mistral", "qwen2", "qwen3"}, llama_config, llama_tensors};
 
 }  // namespace headlight::model

@@ -20,7 +20,7 @@ Activation feed_forward(const ConfigReader& reader) {
   return is_gated ? gated(activation, reader) : activation;
 }
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config t5_config(const ConfigReader& reader, const TensorNames& names) {
   Config c;
   // The encoder alone has an architecture of its own.
   const bool both = reader.architecture() != "T5EncoderModel";
@@ -93,7 +93,7 @@ void stack_tensors(const Stack& stack, const std::string& name, bool is_gated, b
   names.norm(name + "final_layer_norm", stack.final_norm);
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void t5_tensors(const Transformer& model, TensorNames& names) {
   const Config& c = model.config;
   const bool both = c.kind == Kind::encoder_decoder;
   const bool own = !names.has("shared.weight") && names.has("encoder.embed_tokens.weight");
@@ -111,6 +111,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kT5 = {{"t5"}, config, tensors};
+const Architecture kT5 = {{"t5"}, t5_config, t5_tensors};
 
 }  // namespace headlight::model

@@ -17,7 +17,7 @@ std::pair<int64_t, int64_t> both_sides(const ConfigReader& reader, const char* k
   return {sides.front(), sides.back()};
 }
 
-Config config(const ConfigReader& reader, const TensorNames& names) {
+Config vit_config(const ConfigReader& reader, const TensorNames& names) {
   Config c;
   c.kind = Kind::encoder_only;
   c.dim = reader.size({"hidden_size"}, 768);
@@ -54,7 +54,7 @@ Config config(const ConfigReader& reader, const TensorNames& names) {
   return c;
 }
 
-void tensors(const Transformer& model, TensorNames& names) {
+void vit_tensors(const Transformer& model, TensorNames& names) {
   const Config& c = model.config;
   const Stack& stack = model.encoder;
   const std::string prefix = c.output ? prefix_of(names, {"vit.", ""}, "embeddings.cls_token")
@@ -88,6 +88,6 @@ void tensors(const Transformer& model, TensorNames& names) {
 
 }  // namespace
 
-const Architecture kVit = {{"vit"}, config, tensors};
+const Architecture kVit = {{"vit"}, vit_config, vit_tensors};
 
 }  // namespace headlight::model

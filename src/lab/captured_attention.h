@@ -1,0 +1,38 @@
+// From what a forward pass leaves behind to what the head analysis reads.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "heads/attention_source.h"
+#include "model/transformer.h"
+
+namespace headlight::lab {
+
+struct CapturedAttention {
+  heads::Attention attention;  // reads the layer in place, which must outlive it
+  at::Tensor weights;          // where the scores have a bias: probabilities, [H, N, S]
+};
+
+// One row of a captured layer. `query_valid` [queries], 0 is padding; empty: all are real. Windows,
+// softcaps, padding and grouped keys are those of the model. A bias of the scores (T5) needs the
+// whole matrix of every head: throws Error (no_resources) where that is more than 2 GB.
+CapturedAttention attention_of(const model::Capture::Layer& layer, int64_t row,
+                               std::vector<uint8_t> query_valid);
+
+// A captured layer with this row alone.
+model::Capture::Layer row_of(const model::Capture::Layer& layer, int64_t row);
+
+// Which queries of the only row are no padding, [queries]; empty: all are real.
+std::vector<uint8_t> real_queries(const model::Capture::Layer& layer, const model::Inputs& inputs);
+
+// Where a layer stands among the results: the encoder first, then the decoder, cross last.
+std::pair<int, int64_t> place_of(const model::Capture::Layer& layer);
+
+// Which keys of a row are no padding, [keys]; empty: all.
+std::vector<uint8_t> real_keys(const model::Capture::Layer& layer, int64_t row);
+
+}  // namespace headlight::lab
