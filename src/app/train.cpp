@@ -266,18 +266,19 @@ void add_train(CLI::App& program, Common& common) {
   auto options = std::make_shared<TrainOptions>();
   TrainOptions& o = *options;
   CLI::App* verb = program.add_subcommand(
-      "train", "A model of your own that translates, summarises or goes on with text");
+      "train", "A model of your own that translates, summarises, answers or goes on with text");
   verb->add_option("DATA", o.data,
-                   "Two files, source and target line by line, or one with a tab between them; for "
-                   "lm, files of lines")
+                   "Two files, source and target line by line, or one with a tab between them or "
+                   "JSON with \"source\" and \"target\" on every line; for "
+                   "answer, files of questions (see headlight answer); for lm, files of lines")
       ->type_name("FILE");
   auto* what = "What to learn";
-  verb->add_option("--kind", o.kind, "translate, summarize or lm (a language model)")
-      ->check(CLI::IsMember({"translate", "summarize", "lm"}))
+  verb->add_option("--kind", o.kind, "translate, summarize, answer or lm (a language model)")
+      ->check(CLI::IsMember({"translate", "summarize", "answer", "lm"}))
       ->capture_default_str()
       ->group(what);
   verb->add_option("--valid", o.valid, "Data to validate on; without it a part is held out")
-      ->expected(1, 2)
+      ->expected(1, -1)
       ->type_name("FILE")
       ->group(what);
   verb->add_flag("--keep-case", o.keep_case,
@@ -321,7 +322,7 @@ void add_train(CLI::App& program, Common& common) {
       ->excludes(out)
       ->group(folder);
   verb->footer(
-      "In brackets: what translate takes; summarize and lm have others.\n"
+      "In brackets: what translate takes; the other kinds have their own.\n"
       "Ctrl-C keeps what is done. The folder is a model for every other verb.\n\n"
       "Example:\n"
       "  headlight train train.en train.de --valid val.en val.de \\\n"

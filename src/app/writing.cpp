@@ -13,6 +13,7 @@
 #include "app/interrupt.h"
 #include "headlight/error.h"
 #include "report/progress.h"
+#include "task/questions.h"
 #include "task/text_model.h"
 #include "text/lines.h"
 
@@ -26,7 +27,10 @@ struct Verb {
   const char* name;
   const char* about;
   const char* example;
-  bool writes_on;  // a language model: one way at a time unless beams are asked for
+  // What is read, and what that means for how many ways are followed at once: a language model
+  // goes on one way, an answer is short, and a translation is the best of five.
+  enum class Reads { lines, beginnings, questions } reads;
+  int64_t beams() const { return reads == Reads::lines ? 5 : 1; }
 };
 
 struct WritingOptions {
@@ -42,7 +46,7 @@ void check(const Verb& verb, WritingOptions& o) {
   task::Writing& w = o.writing;
   const bool drawn = w.temperature > 0;
   if ((w.top_k > 0 || w.top_p < 1) && !drawn) w.temperature = 1;
-  w.beams = o.beams.value_or(verb.writes_on || w.temperature > 0 ? 1 : 5);
+  w.beams = o.beams.value_or(w.temperature > 0 ? 1 : verb.beams());
   if (w.temperature > 0 && w.beams > 1)
     refuse(
         "beam search takes the likeliest texts and draws none: leave --beam away, or "
@@ -85,7 +89,9 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   o.writing.seed = common.seed;
   at::set_num_threads(thread_count(common));
   const task::TextModel model = task::read_text_model(o.model);
-  const std::vector<std::string> lines = text::read_lines(o.file);
+  const std::vector<std::string> lines = verb.reads == Verb::Reads::questions
+                                             ? task::read_questions({o.file}).sources
+                                             : text::read_lines(o.file);
   const std::string name = o.file == "-" ? "standard input" : o.file.string();
 
   watch_for_interrupt();
@@ -131,11 +137,17 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
   verb->add_option("MODEL", o.model, "A folder of headlight train, or of Hugging Face")
       ->required()
       ->type_name("FOLDER");
-  verb->add_option("FILE", o.file, "Lines of text; - is standard input")->capture_default_str();
+  verb->add_option("FILE", o.file,
+                   how.reads == Verb::Reads::questions
+                       ? "Stories with questions as in bAbI, JSON as SQuAD's, or lines of a "
+                         "question, a tab and what it is about; - is standard input"
+                       : "Lines of text; - is standard input")
+      ->capture_default_str();
   auto* search = "How to write";
   verb->add_option("--beam", o.beams,
-                   how.writes_on ? "Ways to go on that are followed at once [1]"
-                                 : "Ways to go on that are followed at once; 1: greedy [5]")
+                   fmt::format("Ways to go on that are followed at once; 1: the likeliest token "
+                               "each time [{}]",
+                               how.beams()))
       ->check(CLI::Range(1, 1000))
       ->group(search);
   verb->add_option("--length-penalty", w.length_penalty,
@@ -158,8 +170,9 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
       ->check(CLI::Range(1e-9, 1.0))
       ->group(search);
   verb->add_option("--tokens", w.most_tokens,
-                   how.writes_on ? "New tokens at most; 0: 64"
-                                 : "Tokens at most; 0: twice the source and 20")
+                   how.reads == Verb::Reads::beginnings
+                       ? "New tokens at most; 0: 64"
+                       : "Tokens at most; 0: twice the source and 20")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->group(search);
@@ -183,13 +196,17 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
 void add_writing(CLI::App& program, const Common& common) {
   add_verb(program, common,
            {"translate", "Lines in one language to lines in another",
-            "  headlight translate en-de/ < test.en > test.de", false});
+            "  headlight translate en-de/ < test.en > test.de", Verb::Reads::lines});
   add_verb(program, common,
            {"summarize", "Long lines to short ones",
-            "  headlight summarize summaries/ long.txt --length-penalty 0.8", false});
+            "  headlight summarize summaries/ long.txt --length-penalty 0.8", Verb::Reads::lines});
+  add_verb(program, common,
+           {"answer", "Questions about a text to answers, a line each",
+            "  headlight answer babi/ qa1_test.txt > answers.txt", Verb::Reads::questions});
   add_verb(program, common,
            {"generate", "Lines that a language model goes on with",
-            "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8", true});
+            "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8",
+            Verb::Reads::beginnings});
 }
 
 }  // namespace headlight::app

@@ -1,4 +1,4 @@
-// headlight translate, summarize and generate: lines in, lines out, by a model that writes.
+// headlight translate, summarize, answer and generate: lines in, lines out, by a model that writes.
 #pragma once
 
 #include <CLI/CLI.hpp>

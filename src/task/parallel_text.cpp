@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "headlight/error.h"
 #include "task/random.h"
@@ -13,9 +14,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ParallelText read_tabbed(const fs::path& file) {
+// {"source": "...", "target": "..."} on every line.
+ParallelText read_json_lines(const fs::path& file, const std::vector<std::string>& lines) {
+  ParallelText text;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const nlohmann::json pair = nlohmann::json::parse(lines[i], nullptr, false);
+    const auto side = [&](const char* name) {
+      if (!pair.is_object() || !pair.contains(name) || !pair[name].is_string())
+        throw Error(ErrorKind::bad_input,
+                    fmt::format("{}: line {} is not a JSON object with \"source\" and \"target\", "
+                                "each a text",
+                                file.string(), i + 1));
+      std::string value = pair[name].get<std::string>();
+      std::replace(value.begin(), value.end(), '\n', ' ');
+      return value;
+    };
+    text.sources.push_back(side("source"));
+    text.targets.push_back(side("target"));
+  }
+  return text;
+}
+
+ParallelText read_one_file(const fs::path& file) {
   ParallelText text;
   const std::vector<std::string> lines = text::read_lines(file);
+  if (!lines.empty() && lines[0].starts_with('{')) return read_json_lines(file, lines);
   for (size_t i = 0; i < lines.size(); ++i) {
     const size_t tab = lines[i].find('\t');
     if (tab == std::string::npos || lines[i].find('\t', tab + 1) != std::string::npos)
@@ -37,11 +60,11 @@ uint64_t hash_of(const std::string& text) {
 }  // namespace
 
 ParallelText read_pairs(const std::vector<fs::path>& files) {
-  if (files.size() == 1) return read_tabbed(files[0]);
+  if (files.size() == 1) return read_one_file(files[0]);
   if (files.size() != 2)
     throw Error(ErrorKind::usage,
                 "pairs come from two files, a source and a target line by line, or from one with "
-                "tabs between them");
+                "tabs between them or with JSON on every line");
   ParallelText text{text::read_lines(files[0]), text::read_lines(files[1])};
   if (text.sources.size() != text.targets.size())
     throw Error(ErrorKind::bad_input,

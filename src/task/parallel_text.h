@@ -12,7 +12,8 @@ struct ParallelText {
   std::vector<std::string> targets;
 };
 
-// Two files that agree line by line, or one with a source, a tab and its target on every line.
+// Two files that agree line by line, or one with a source, a tab and its target on every line, or
+// with {"source": ..., "target": ...} on every line.
 // Throws Error (bad_input) naming the file and the line for what is not so, and for text that is
 // not UTF-8.
 ParallelText read_pairs(const std::vector<std::filesystem::path>& files);

@@ -6,6 +6,7 @@
 
 #include "headlight/error.h"
 #include "task/synthetic.h"
+#include "text/lines.h"
 
 namespace headlight::task {
 namespace {
@@ -36,12 +37,6 @@ constexpr std::array kTasks = {
 
 std::string name_of(const std::string& specification) {
   return specification.substr(0, specification.find('('));
-}
-
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
 // Insertions, deletions and replacements of letters from a to b (Levenshtein).
@@ -83,7 +78,7 @@ Arguments arguments_of(const std::string& specification, const Row& row) {
   const std::string inside = specification.substr(open + 1, specification.size() - open - 2);
   for (size_t begin = 0; begin <= inside.size();) {
     const size_t comma = std::min(inside.find(',', begin), inside.size());
-    parts.push_back(trimmed(inside.substr(begin, comma - begin)));
+    parts.push_back(text::trimmed(inside.substr(begin, comma - begin)));
     begin = comma + 1;
   }
   return {specification, row.example, parts};
@@ -92,8 +87,8 @@ Arguments arguments_of(const std::string& specification, const Row& row) {
 }  // namespace
 
 std::unique_ptr<Task> make_task(const std::string& specification, const TaskOptions& options) {
-  const std::string text = trimmed(specification);
-  const std::string name = trimmed(name_of(text));
+  const std::string text = text::trimmed(specification);
+  const std::string name = text::trimmed(name_of(text));
   const auto row = std::ranges::find_if(
       kTasks, [&](const Row& candidate) { return name_of(candidate.example) == name; });
   if (row == kTasks.end()) unknown(text, name);

@@ -1,14 +1,27 @@
 #include "text/lines.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
+#include <zlib.h>
 
-#include <fstream>
-#include <iostream>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <sstream>
 
 #include "headlight/error.h"
 #include "text/vocabulary.h"
 
 namespace headlight::text {
+namespace {
+
+constexpr std::string_view kWhiteSpace = " \t\r\n";
+
+struct CloseGzip {
+  void operator()(gzFile_s* file) const { gzclose(file); }
+};
+
+}  // namespace
 
 std::vector<std::string> read_lines(std::istream& from, const std::string& name) {
   std::vector<std::string> lines;
@@ -28,19 +41,37 @@ std::vector<std::string> read_lines(std::istream& from, const std::string& name)
 }
 
 std::vector<std::string> read_lines(const std::filesystem::path& file) {
-  if (file == "-") return read_lines(std::cin, "standard input");
-  std::ifstream from(file, std::ios::binary);
-  if (!from || std::filesystem::is_directory(file))
-    throw Error(ErrorKind::bad_input, file.string() + ": cannot be read");
-  if (from.get() == 0x1F && from.get() == 0x8B)
-    throw Error(ErrorKind::bad_input, file.string() + ": is compressed; unpack it with gunzip -k");
-  from.clear();
-  from.seekg(0);
-  return read_lines(from, file.string());
+  const bool standard = file == "-";
+  const std::string name = standard ? "standard input" : file.string();
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorKind::bad_input, name + ": " + why);
+  };
+  if (!standard && std::filesystem::is_directory(file)) refuse("is a folder, not a file of lines");
+  const std::unique_ptr<gzFile_s, CloseGzip> from(standard ? gzdopen(dup(STDIN_FILENO), "rb")
+                                                           : gzopen(file.c_str(), "rb"));
+  if (!from) refuse(fmt::format("cannot be read: {}", std::strerror(errno)));
+  std::string text;
+  std::vector<char> part(size_t{1} << 18);
+  int bytes = 0;
+  while ((bytes = gzread(from.get(), part.data(), static_cast<unsigned>(part.size()))) > 0)
+    text.append(part.data(), static_cast<size_t>(bytes));
+  int code = Z_OK;
+  const char* problem = gzerror(from.get(), &code);
+  if (bytes < 0 || code != Z_OK)
+    refuse(code == Z_ERRNO ? fmt::format("cannot be read: {}", std::strerror(errno))
+                           : fmt::format("is compressed and damaged: {}", problem));
+  std::istringstream stream(std::move(text));
+  return read_lines(stream, name);
 }
 
 bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+  return line.find_first_not_of(kWhiteSpace) == std::string_view::npos;
+}
+
+std::string trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(kWhiteSpace);
+  if (first == std::string_view::npos) return "";
+  return std::string(text.substr(first, text.find_last_not_of(kWhiteSpace) - first + 1));
 }
 
 }  // namespace headlight::text

@@ -14,10 +14,13 @@ namespace headlight::text {
 // that is not UTF-8.
 std::vector<std::string> read_lines(std::istream& from, const std::string& name);
 
-// "-" is standard input. A compressed file is refused with how to unpack it.
+// "-" is standard input. What gzip compressed is read as it was before.
 std::vector<std::string> read_lines(const std::filesystem::path& file);
 
 // Whether a line holds nothing but spaces and tabs.
 bool is_blank(std::string_view line);
+
+// Without the white space at both ends.
+std::string trimmed(std::string_view text);
 
 }  // namespace headlight::text

@@ -31,6 +31,14 @@ TextRun defaults_of(TextKind kind, const std::string& size) {
     s.batch = 4096;
     s.learning_rate = 2e-3;
   }
+  if (kind == TextKind::answer) {
+    run.vocabulary = 2000;
+    run.length = 512;
+    run.dropout = 0.1;
+    s.batch = 4096;
+    s.learning_rate = 1e-3;
+    s.label_smoothing = 0;
+  }
   if (kind == TextKind::lm) {
     run.ffn = 384;
     run.dropout = 0.1;
@@ -78,7 +86,9 @@ model::Config config_of(const TextRun& run, int64_t vocabulary) {
     c.norm = model::Norm::layer;
     c.norm_epsilon = 1e-5;
     c.activation = model::Activation::relu;
-    c.position = model::Position::sinusoidal_halves;
+    // Questions are about what stands near what, wherever in a text.
+    c.position =
+        run.kind == TextKind::answer ? model::Position::rotary : model::Position::sinusoidal_halves;
     c.embedding_scale = std::sqrt(static_cast<double>(run.dim));
     c.shared_tokens = true;
     c.start_token = text::kBegin;

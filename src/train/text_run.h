@@ -11,12 +11,14 @@
 
 namespace headlight::train {
 
-// What is learned: to write a line's counterpart, or to go on with lines.
-enum class TextKind { translate, summarize, lm };
+// What is learned: to write a line's counterpart, to answer questions about a text, or to go on
+// with lines.
+enum class TextKind { translate, summarize, answer, lm };
 
 struct TextRun {
   TextKind kind = TextKind::translate;
-  std::vector<std::filesystem::path> data;   // two parallel files or one with tabs; lm: lines
+  // Two parallel files or one with tabs; answer: what task::read_questions() reads; lm: lines.
+  std::vector<std::filesystem::path> data;
   std::vector<std::filesystem::path> valid;  // the same; none: a part of the data is held out
   int64_t vocabulary = 8000;                 // pieces at most
   bool lower_case = false;                   // of what is read; what is written keeps its case
@@ -32,12 +34,14 @@ struct TextRun {
 TextRun defaults_of(TextKind kind, const std::string& size);
 
 // The model that a run trains. Encoder-decoder: in the shape of transformers' Pegasus (norms before
-// each part, sinusoidal positions, one table for source, target and output); language model: in the
-// shape of Llama. Throws Error (usage) for sizes that make no model.
+// each part, sinusoidal positions, one table for source, target and output), with rotary positions
+// for answers; language model: in the shape of Llama. Throws Error (usage) for sizes that make no
+// model.
 model::Config config_of(const TextRun& run, int64_t vocabulary);
 
 NLOHMANN_JSON_SERIALIZE_ENUM(TextKind, {{TextKind::translate, "translate"},
                                         {TextKind::summarize, "summarize"},
+                                        {TextKind::answer, "answer"},
                                         {TextKind::lm, "lm"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, data, valid, vocabulary, lower_case, length,
                                    layers, dim, heads, ffn, dropout, threads, settings)

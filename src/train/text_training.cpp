@@ -6,8 +6,10 @@
 
 #include "headlight/error.h"
 #include "model/checkpoint.h"
+#include "score/answer.h"
 #include "score/evaluation.h"
 #include "score/rouge.h"
+#include "task/questions.h"
 #include "task/random.h"
 #include "task/sequences_task.h"
 #include "task/text_model.h"
@@ -24,7 +26,8 @@ constexpr double kHeldOutShare = 0.05;
 constexpr int64_t kHeldOutMost = 1000;  // pairs
 
 task::ParallelText read(const TextRun& run, const std::vector<fs::path>& files) {
-  return run.kind == TextKind::lm ? task::read_alone(files) : task::read_pairs(files);
+  if (run.kind == TextKind::lm) return task::read_alone(files);
+  return run.kind == TextKind::answer ? task::read_questions(files) : task::read_pairs(files);
 }
 
 std::string names_of(const std::vector<fs::path>& files) {
@@ -106,7 +109,9 @@ double judged(const TextRun& run, const TextMaterial& material, const model::Tra
   const std::vector<std::string>& right = material.judged.targets;
   if (run.kind == TextKind::translate) return score::corpus_bleu(texts, right);
   double sum = 0;
-  for (size_t i = 0; i < texts.size(); ++i) sum += score::rouge(texts[i], right[i]).longest;
+  for (size_t i = 0; i < texts.size(); ++i)
+    sum += run.kind == TextKind::answer ? double(score::compare_answers(texts[i], right[i]).exact)
+                                        : score::rouge(texts[i], right[i]).longest;
   return 100 * sum / static_cast<double>(texts.size());
 }
 
@@ -167,7 +172,17 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
 }
 
 std::string score_name(TextKind kind) {
-  return kind == TextKind::translate ? "bleu" : kind == TextKind::summarize ? "rougeL" : "";
+  switch (kind) {
+    case TextKind::translate:
+      return "bleu";
+    case TextKind::summarize:
+      return "rougeL";
+    case TextKind::answer:
+      return "exact_match";
+    case TextKind::lm:
+      return "";
+  }
+  return "";
 }
 
 Result train_text(const TextRun& run, const TextMaterial& material, const fs::path& folder,

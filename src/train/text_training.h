@@ -32,7 +32,7 @@ struct TextMaterial {
 // it there. Throws Error: bad_input naming what is wrong with which file and line, usage.
 TextMaterial prepare_text(const TextRun& run, const std::filesystem::path& folder);
 
-// What the scores of the curve are: "bleu", "rougeL" or, for a language model, "".
+// What the scores of the curve are: "bleu", "rougeL", "exact_match" or, for a language model, "".
 std::string score_name(TextKind kind);
 
 // Trains until its steps, its budget or the observer end it, from where the folder stands. After

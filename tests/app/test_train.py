@@ -107,6 +107,53 @@ def test_tabs_can_stand_between_source_and_target(headlight, tmp_path):
     assert headlight("summarize", "model", input="Eins\n").out.count("\n") == 1
 
 
+def test_pairs_can_be_json_lines(headlight, tmp_path):
+    write_pairs(tmp_path, 80)
+    pairs = zip((tmp_path / "de.txt").read_text().splitlines(), (tmp_path / "en.txt").read_text().splitlines())
+    (tmp_path / "pairs.jsonl").write_text("".join(
+        json.dumps({"source": de, "target": en, "id": 7}) + "\n" for de, en in pairs))
+    said = headlight("train", "pairs.jsonl", "--out", "model", "--steps", 10, *SMALL, "--warmup", 5,
+                     "--json").json()
+    assert said["pairs"] + said["held_out"] == 80
+    (tmp_path / "pairs.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a"}\n')
+    assert "line 2" in headlight("train", "pairs.jsonl", "--out", "other", code=3).err
+
+
+def write_stories(path, count, seed):
+    """People move between places, and are asked for now and then; returns the answers."""
+    draw = random.Random(seed)
+    lines, answers = [], []
+    for _ in range(count):
+        where = {}
+        for number in range(1, 9):
+            if number % 4 == 0:
+                name = draw.choice(sorted(where))
+                answers.append(where[name])
+                lines.append(f"{number} Where is {name}? \t{where[name]}\t1")
+                continue
+            name = draw.choice(["Mary", "John"])
+            where[name] = draw.choice(["hall", "garden", "kitchen"])
+            lines.append(f"{number} {name} went to the {where[name]}.")
+    path.write_text("\n".join(lines) + "\n")
+    return answers
+
+
+def test_a_reader_of_stories_answers_questions_about_others(headlight, tmp_path):
+    write_stories(tmp_path / "train.txt", 1500, 1)
+    answers = write_stories(tmp_path / "test.txt", 50, 2)
+    said = headlight("train", "--kind", "answer", "train.txt", "--valid", "test.txt", "--out", "model",
+                     "--steps", 500, "--evaluate-every", 250, *SMALL, "--vocabulary", 300,
+                     "--batch", 1500, "--json").json()
+    assert said["kind"] == "answer" and said["held_out"] == len(answers)
+    found = headlight("answer", "model", "test.txt").out.splitlines()
+    right = sum(ours == theirs for ours, theirs in zip(found, answers, strict=True))
+    # Always the same place would be right a third of the time.
+    assert right > 0.8 * len(answers)
+    assert said["exact_match"] == pytest.approx(100 * right / len(answers))
+    questions = "Where is Mary?\tMary went to the hall.\n\n"
+    assert headlight("answer", "model", input=questions).out.count("\n") == 2
+
+
 def test_a_language_model_goes_on_with_what_it_has_learned(headlight, tmp_path):
     (tmp_path / "lines.txt").write_text("".join(
         " ".join(ENGLISH[(start + i) % 12] for i in range(8)) + "\n" for start in range(12)) * 30)

@@ -1,0 +1,133 @@
+#include "task/questions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "headlight/error.h"
+#include "tensorfile/json_file.h"
+#include "text/lines.h"
+#include "text/whole_number.h"
+
+namespace headlight::task {
+namespace {
+
+// One line, as everything that is read here.
+std::string joined_lines(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return text::trimmed(text);
+}
+
+class QuestionReader {
+ public:
+  QuestionReader(std::string name, ParallelText& all) : name_(std::move(name)), all_(all) {}
+
+  void read(const std::vector<std::string>& lines) {
+    const auto first = std::find_if_not(
+        lines.begin(), lines.end(), [](const std::string& line) { return text::is_blank(line); });
+    if (first == lines.end())
+      throw Error(ErrorKind::bad_input, fmt::format("{}: holds no questions", name_));
+    if (first->front() == '{')
+      read_squad(lines);
+    else if (number_of(*first))
+      read_stories(lines);
+    else
+      read_tabbed(lines);
+  }
+
+ private:
+  [[noreturn]] void refuse(size_t line, const std::string& why) const {
+    throw Error(ErrorKind::bad_input, fmt::format("{}: line {} {}", name_, line + 1, why));
+  }
+
+  void add(const std::string& question, const std::string& context, const std::string& answer) {
+    all_.sources.push_back(
+        fmt::format("question: {} context: {}", joined_lines(question), joined_lines(context)));
+    all_.targets.push_back(joined_lines(answer));
+  }
+
+  // The number that a line of a story begins with.
+  static std::optional<int64_t> number_of(const std::string& line) {
+    return text::whole_number(std::string_view(line).substr(0, line.find(' ')));
+  }
+
+  void read_stories(const std::vector<std::string>& lines) {
+    std::string facts;  // the newest first
+    int64_t last = 0;
+    for (size_t i = 0; i < lines.size(); ++i) {
+      if (text::is_blank(lines[i])) continue;
+      const std::optional<int64_t> number = number_of(lines[i]);
+      if (!number || *number < 1)
+        refuse(i, "does not begin with its number in the story and a space");
+      if (*number == 1) facts.clear();
+      if (*number != 1 && *number <= last)
+        refuse(i, fmt::format("has the number {} after {}; numbers grow, and a story begins with 1",
+                              *number, last));
+      last = *number;
+      const std::string rest = lines[i].substr(std::min(lines[i].find(' '), lines[i].size()));
+      const size_t tab = rest.find('\t');
+      const std::string said = text::trimmed(rest.substr(0, tab));
+      if (said.empty()) refuse(i, "says nothing after its number");
+      if (tab == std::string::npos && !said.ends_with('?')) {
+        facts = facts.empty() ? said : said + " " + facts;
+        continue;
+      }
+      const std::string after = tab == std::string::npos ? "" : rest.substr(tab + 1);
+      add(said, facts, after.substr(0, after.find('\t')));
+    }
+  }
+
+  void read_tabbed(const std::vector<std::string>& lines) {
+    for (size_t i = 0; i < lines.size(); ++i) {
+      if (text::is_blank(lines[i])) {  // stays an empty line
+        all_.sources.emplace_back();
+        all_.targets.emplace_back();
+        continue;
+      }
+      const size_t tab = lines[i].find('\t');
+      if (tab == std::string::npos)
+        refuse(i,
+               "is not a question, a tab and what it is about; a story numbers its lines, "
+               "beginning with 1");
+      const size_t second = std::min(lines[i].find('\t', tab + 1), lines[i].size());
+      add(lines[i].substr(0, tab), lines[i].substr(tab + 1, second - tab - 1),
+          second < lines[i].size() ? lines[i].substr(second + 1) : "");
+    }
+  }
+
+  void read_squad(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    try {
+      const nlohmann::json json = nlohmann::json::parse(text);
+      for (const auto& article : json.at("data"))
+        for (const auto& paragraph : article.at("paragraphs"))
+          for (const auto& one : paragraph.at("qas")) {
+            const nlohmann::json answers = one.value("answers", nlohmann::json::array());
+            add(one.at("question").get<std::string>(), paragraph.at("context").get<std::string>(),
+                answers.empty() ? "" : answers[0].at("text").get<std::string>());
+          }
+    } catch (const nlohmann::json::exception& problem) {
+      throw Error(ErrorKind::bad_input, fmt::format("{}: is not a file of questions as SQuAD's: {}",
+                                                    name_, tensorfile::json_problem(problem)));
+    }
+  }
+
+  std::string name_;
+  ParallelText& all_;
+};
+
+}  // namespace
+
+ParallelText read_questions(const std::vector<std::filesystem::path>& files) {
+  ParallelText all;
+  for (const std::filesystem::path& file : files)
+    QuestionReader(file == "-" ? "standard input" : file.string(), all)
+        .read(text::read_lines(file));
+  return all;
+}
+
+}  // namespace headlight::task
