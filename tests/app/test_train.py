@@ -50,6 +50,14 @@ def test_a_translator_learns_in_seconds(headlight, translator):
     assert out == "three four five.\n\neleven zero.\n"
 
 
+def test_a_page_shows_what_the_words_of_a_translation_looked_at(headlight, translator, tmp_path):
+    model = translator[0] / "model"
+    out = headlight("translate", model, "--attention", "page.html", input="\nZwei drei vier\nElf\n").out
+    headlight("inspect", model, "--pairs", "Zwei drei vier", out.splitlines()[1], "--html", "same.html")
+    assert (tmp_path / "page.html").read_bytes() == (tmp_path / "same.html").read_bytes()
+    assert "--attention" in headlight("translate", model, "--attention", "p.html", input="\n", code=3).err
+
+
 def test_its_folder_is_a_model_for_the_other_verbs(headlight, translator):
     model = translator[0] / "model"
     tokens = json.loads(headlight("tokenize", model, input="Zwei drei\n").out)["tokens"]
