@@ -86,8 +86,8 @@ Inspected inspected(InspectOptions& options, const Common& common) {
     options.settings.start_token = input.inputs.tokens[0][0].item<int64_t>();
   report::ProgressLine progress({.quiet = common.quiet});
   all.found = lab::inspect(
-      model, examples_of(input, model.config), options.settings, [&](int64_t done, int64_t all) {
-        progress.update({.done = double(done), .total = double(all), .unit = "layers"});
+      model, examples_of(input, model.config), options.settings, [&](int64_t done, int64_t layers) {
+        progress.update({.done = double(done), .total = double(layers), .unit = "layers"});
       });
   progress.finish();
   all.remarks = notes(input, all.found, options.settings);
@@ -126,7 +126,8 @@ void write_pair_page(const std::filesystem::path& model, const std::string& sour
                      const Common& common) {
   InspectOptions options;
   options.input.model = model;
-  options.input.pairs = {source, target};
+  options.input.texts = {{"the line", source}};
+  options.input.targets = {{"what was written", target}};
   options.html = page;
   inspected(options, common);
 }

@@ -127,6 +127,6 @@ def test_what_is_wrong_is_named(headlight, tmp_path):
     (tmp_path / "ours.txt").write_bytes(b"fine\ngr\xf6sser\n")
     assert "line 2" in headlight("evaluate", *files, code=3).err
     (tmp_path / "ours.txt").write_bytes(b"\x1f\x8b\x08\x00")
-    assert "gunzip" in headlight("evaluate", *files, code=3).err
+    assert "gzip, and damaged" in headlight("evaluate", *files, code=3).err
     (tmp_path / "ours.txt").unlink()
     assert "ours.txt" in headlight("evaluate", *files, code=3).err
