@@ -4,6 +4,12 @@ find_package(Torch REQUIRED)
 # are wanted, as system headers.
 add_library(headlight_torch INTERFACE)
 target_include_directories(headlight_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+# Sentencepiece first: both define FLAGS_minloglevel, the first one loaded serves both, and
+# sentencepiece writes its 32 bytes into libtorch's 4 and the flags behind them.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)
+target_link_options(headlight_torch INTERFACE -L${sentencepiece_LIBDIR}
+  LINKER:--push-state,--no-as-needed,-lsentencepiece,--pop-state)
 target_link_libraries(headlight_torch INTERFACE ${TORCH_LIBRARIES})
 # at::parallel_for is a header: it uses libtorch's threads only where it is compiled with OpenMP.
 # The runtime must be the one that libtorch brought; two of them would start twice the threads.
@@ -24,8 +30,6 @@ find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(tomlplusplus REQUIRED)
-find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
-pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)
 pkg_check_modules(oniguruma REQUIRED IMPORTED_TARGET oniguruma)
 find_package(ICU REQUIRED COMPONENTS uc)

@@ -145,4 +145,5 @@ def main():
         print(f"{part}: {len(lines[part, 'en'])} emoji")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 """Runs every test of a build folder and ends with a line that counts them.
 
-    tests/run.py BUILD_FOLDER [NAME ...]
+    tests/run.py [--again] BUILD_FOLDER [NAME ...]
+
+A suite that passed and whose sources, programs and data are the same since is not run again; its
+line says so, and --again runs it.
 
 NAME picks suites: the floors (attention, heads, ...), `python` (the Python package), `commands`
 (tests/app, the program from outside) and `page` (the report in a browser). Without one all of them
 run.
 """
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -51,9 +56,30 @@ def count(path):
     return passed, failed, skipped, reasons
 
 
+def state_of(build):
+    """A number that changes with every file that a test could depend on."""
+    listing = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                             cwd=ROOT, capture_output=True, check=True).stdout
+    files = [ROOT / name for name in os.fsdecode(listing).split("\0") if name]
+    built = [path for path in build.rglob("*") if path.suffix in (".so", ".a", ".html")
+             or (path.parent.name in os.listdir(ROOT / "tests") or path.parent == build)
+             and os.access(path, os.X_OK)]
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(files) + sorted(built):
+        if path.is_file():
+            digest.update(str(path).encode() + hashlib.sha256(path.read_bytes()).digest())
+    shared = ROOT.parent / "shared" / "data"
+    packages = build.parent / "venv" / "lib"
+    for path in sorted(shared.rglob("*")) + sorted(packages.glob("*/site-packages/*.dist-info")):
+        about = path.stat()
+        digest.update(f"{path} {about.st_size} {about.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
 def main():
-    build = Path(sys.argv[1]).resolve()
-    chosen = sys.argv[2:]
+    again = "--again" in sys.argv
+    build, *chosen = [word for word in sys.argv[1:] if word != "--again"]
+    build = Path(build).resolve()
     results = build / "test-results"
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
@@ -65,10 +91,20 @@ def main():
         if name not in commands:
             sys.exit(f"no suite is called {name}; there are {', '.join(commands)}")
 
-    totals = [0, 0, 0]
+    record = build / "passed.json"
+    state = state_of(build)
+    before_this = json.loads(record.read_text()) if record.exists() and not again else {}
+    passed = {name: one for name, one in before_this.items() if one["state"] == state}
+    totals, kept = [0, 0, 0], 0
     why = {}
     broken = []
     for name in chosen or commands:
+        if name in passed:
+            tally, why[name] = passed[name]["tally"], passed[name]["why"]
+            print(f"{name:<12} {tally[0]:>5} passed {tally[1]:>3} failed {tally[2]:>3} skipped   unchanged since", flush=True)
+            totals = [a + b for a, b in zip(totals, tally)]
+            kept += sum(tally)
+            continue
         command = list(commands[name])
         own = results / f"{name}.xml"
         if name in ("python", "commands"):
@@ -97,11 +133,18 @@ def main():
             print(done.stdout[-20000:], done.stderr[-5000:], sep="\n")
         print(f"{name:<12} {tally[0]:>5} passed {tally[1]:>3} failed {tally[2]:>3} skipped {seconds:>7.1f} s", flush=True)
         totals = [a + b for a, b in zip(totals, tally)]
+        if not tally[1]:
+            passed[name] = {"state": state, "tally": tally, "why": why.get(name, [])}
+            record.write_text(json.dumps(passed))
 
     for name, reasons in why.items():
-        print(f"skipped {len(reasons)} of {name}, for example: {reasons[0]}")
+        if reasons:
+            print(f"skipped {len(reasons)} of {name}, for example: {reasons[0]}")
     if broken:
         print("failed:", ", ".join(broken))
+    if kept:
+        print(f"{kept} of these were not run again: nothing has changed since they passed; "
+              f"tests/run.py --again {build.relative_to(ROOT)} runs them")
     print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
     sys.exit(1 if totals[1] or not totals[0] else 0)
 

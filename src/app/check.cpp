@@ -27,7 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kBatchTokens = 4096;
 constexpr double kTolerance = 0.05;  // of a baseline that came without a rule
 
 struct CheckOptions {

@@ -1,13 +1,18 @@
 #include "app/evaluate.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
+#include "app/model_data.h"
 #include "headlight/error.h"
+#include "heads/bootstrap.h"
 #include "report/number.h"
 #include "report/table.h"
 #include "report/terminal.h"
@@ -24,6 +29,7 @@ using Json = nlohmann::ordered_json;
 
 struct EvaluateOptions {
   fs::path hypothesis, reference;
+  DataOptions model;  // with --model and --data instead: how well a model predicts text
 };
 
 // How each score is made, in a few words.
@@ -50,7 +56,60 @@ Json json_of(const std::vector<score::Score>& scores, size_t lines) {
   return json;
 }
 
+// What lines cost a model that has to predict them.
+void evaluate_model(const DataOptions& options, const Common& common) {
+  need_cpu(common, "evaluate --model");
+  at::set_num_threads(thread_count(common));
+  const ModelData data = read_data(options, load_model(options), common.seed);
+  const lab::Losses losses =
+      losses_of(data.model, batches_of(data.model.config, data.examples, kBatchTokens));
+  std::vector<std::vector<double>> items;
+  for (size_t i = 0; i < losses.nats.size(); ++i)
+    items.push_back({losses.nats[i], double(losses.scored[i])});
+  const heads::Interval loss = heads::sums_bootstrap(
+      items, [](const std::vector<double>& sums) { return std::vector{sums[0] / sums[1]}; },
+      heads::kReplicates, common.seed)[0];
+  const int64_t tokens = std::accumulate(losses.scored.begin(), losses.scored.end(), int64_t{0});
+  if (common.json) {
+    print_json({{"schema", "headlight.evaluate/1"},
+                {"lines", items.size()},
+                {"tokens", tokens},
+                {"loss", loss.mean},
+                {"perplexity", std::exp(loss.mean)},
+                {"intervals",
+                 {{"loss", {loss.low, loss.high}},
+                  {"perplexity", {std::exp(loss.low), std::exp(loss.high)}}}}});
+    return;
+  }
+  report::Table table;
+  table.columns = {{.title = "score", .right = false},
+                   {.title = "value"},
+                   {.title = "95 % interval"},
+                   {.title = "of", .right = false, .drop = 1}};
+  const auto add = [&](const char* name, double value, double low, double high, const char* of) {
+    table.rows.push_back(
+        {name, report::significant(value, 4),
+         fmt::format("{} to {}", report::significant(low, 4), report::significant(high, 4)), of});
+  };
+  add("loss", loss.mean, loss.low, loss.high, "nats a token");
+  add("perplexity", std::exp(loss.mean), std::exp(loss.low), std::exp(loss.high),
+      "equally likely tokens to choose from");
+  fmt::print("{}, {}\n{}", report::counted(int64_t(items.size()), "line"),
+             report::counted(tokens, "token"),
+             report::render(table, report::terminal_width(), report::use_colour()));
+  if (!data.note.empty())
+    fmt::print("\n{}\n", report::wrapped(data.note, report::terminal_width()));
+}
+
 void evaluate(const EvaluateOptions& options, const Common& common) {
+  const bool lines = !options.hypothesis.empty() && !options.reference.empty();
+  const bool model = !options.model.input.model.empty() && !options.model.data.empty();
+  if (!lines && !model)
+    throw Error(
+        ErrorKind::usage,
+        "give --hypothesis and --reference to judge lines, or --model and --data to ask how "
+        "well a model predicts them");
+  if (model) return evaluate_model(options.model, common);
   if (options.hypothesis == "-" && options.reference == "-")
     throw Error(ErrorKind::usage, "only one of --hypothesis and --reference can be standard input");
   const std::vector<std::string> ours = text::read_lines(options.hypothesis);
@@ -88,17 +147,33 @@ void evaluate(const EvaluateOptions& options, const Common& common) {
 void add_evaluate(CLI::App& program, const Common& common) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = program.add_subcommand(
-      "evaluate", "How good lines are beside the right ones: BLEU, chrF, ROUGE, exact match, F1");
-  verb->add_option("--hypothesis", options->hypothesis, "Lines to judge; - is standard input")
-      ->required()
-      ->type_name("FILE");
+      "evaluate",
+      "How good lines are beside the right ones: BLEU, chrF, ROUGE, exact match, F1; perplexity");
+  auto* judged = "Lines that were written";
+  CLI::Option* hypothesis =
+      verb->add_option("--hypothesis", options->hypothesis, "Lines to judge; - is standard input")
+          ->type_name("FILE")
+          ->group(judged);
   verb->add_option("--reference", options->reference, "What they should say, line by line")
-      ->required()
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->needs(hypothesis)
+      ->group(judged);
+  auto* predicted = "Or lines that a model is to predict";
+  CLI::Option* model = verb->add_option("--model", options->model.input.model,
+                                        "A folder of headlight train, or of Hugging Face")
+                           ->type_name("FOLDER")
+                           ->excludes(hypothesis)
+                           ->group(predicted);
+  verb->add_option("--data", options->model.data,
+                   "Lines, or for two stacks a source, a tab and its target")
+      ->type_name("FILE")
+      ->needs(model)
+      ->group(predicted);
   verb->footer(
       "BLEU and chrF are those of sacrebleu 2.6.0 at its defaults, ROUGE is that of\n"
       "rouge-score 0.1.2 without its stemmer (mean F-measure of the lines), exact match\n"
-      "and F1 are those of SQuAD 2.0. Intervals: 1,000 draws of as many lines.\n\n"
+      "and F1 are those of SQuAD 2.0. Intervals: 1,000 draws of as many lines, 2,000\n"
+      "for --model, which gives the loss a token and perplexity.\n\n"
       "Example:\n"
       "  headlight translate model/ < test.en > out.de\n"
       "  headlight evaluate --hypothesis out.de --reference test.de");

@@ -67,28 +67,42 @@ Json json_of(const InspectOptions& options, const lab::Inspection& found,
   return json;
 }
 
-void inspect(InspectOptions options, const Common& common) {
-  need_cpu(common, "inspect");
-  at::set_num_threads(thread_count(common));
+// What was read, and what was found on it.
+struct Inspected {
+  ModelInput input;
+  lab::Inspection found;
+  std::vector<std::string> remarks;
+};
+
+// Writes the page and the picture that are asked for.
+Inspected inspected(InspectOptions& options, const Common& common) {
   options.settings.threads = thread_count(common);
   options.settings.seed = common.seed;
   if (!options.html.empty()) options.settings.map_cells = kMapCells;
   const model::Transformer model = load_model(options.input);
-  const ModelInput input = read_model_input(options.input, model);
+  Inspected all{.input = read_model_input(options.input, model)};
+  const ModelInput& input = all.input;
   if (!input.words.empty() && input.words[0].starts_special)
     options.settings.start_token = input.inputs.tokens[0][0].item<int64_t>();
   report::ProgressLine progress({.quiet = common.quiet});
-  const lab::Inspection found = lab::inspect(
-      model, examples_of(input, model.config), options.settings, [&](int64_t done, int64_t all) {
-        progress.update({.done = double(done), .total = double(all), .unit = "layers"});
+  all.found = lab::inspect(
+      model, examples_of(input, model.config), options.settings, [&](int64_t done, int64_t layers) {
+        progress.update({.done = double(done), .total = double(layers), .unit = "layers"});
       });
   progress.finish();
-  const std::vector<std::string> remarks = notes(input, found, options.settings);
+  all.remarks = notes(input, all.found, options.settings);
   if (!options.html.empty())
     tensorfile::write_file_atomically(
-        options.html, report::inspect_page(json_of(options, found, remarks, input, true)));
+        options.html, report::inspect_page(json_of(options, all.found, all.remarks, input, true)));
   if (!options.svg.empty())
-    tensorfile::write_file_atomically(options.svg, report::head_grid_svg(found));
+    tensorfile::write_file_atomically(options.svg, report::head_grid_svg(all.found));
+  return all;
+}
+
+void inspect(InspectOptions options, const Common& common) {
+  need_cpu(common, "inspect");
+  at::set_num_threads(thread_count(common));
+  const auto [input, found, remarks] = inspected(options, common);
   if (common.json) {
     print_json(json_of(options, found, remarks, input, false));
     return;
@@ -106,6 +120,17 @@ void inspect(InspectOptions options, const Common& common) {
 }
 
 }  // namespace
+
+void write_pair_page(const std::filesystem::path& model, const std::string& source,
+                     const std::string& target, const std::filesystem::path& page,
+                     const Common& common) {
+  InspectOptions options;
+  options.input.model = model;
+  options.input.texts = {{"the line", source}};
+  options.input.targets = {{"what was written", target}};
+  options.html = page;
+  inspected(options, common);
+}
 
 void add_inspect(CLI::App& program, const Common& common) {
   auto options = std::make_shared<InspectOptions>();

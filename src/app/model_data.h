@@ -11,6 +11,9 @@
 
 namespace headlight::app {
 
+// Tokens that a model reads at once to be measured.
+inline constexpr int64_t kBatchTokens = 4096;
+
 struct DataOptions {
   InputOptions input;
   std::filesystem::path data, labels;

@@ -141,8 +141,9 @@ text::Tokenizer target_tokenizer(const InputOptions& o, const text::Tokenizer& o
 }
 
 ModelInput parallel(const InputOptions& o, const model::Transformer& model) {
-  const LinePairs lines =
-      o.pairs.size() == 1 ? pairs_of(o.pairs[0]) : pairs_of(o.pairs[0], o.pairs[1]);
+  const LinePairs lines = !o.targets.empty()    ? LinePairs{o.texts, o.targets}
+                          : o.pairs.size() == 1 ? pairs_of(o.pairs[0])
+                                                : pairs_of(o.pairs[0], o.pairs[1]);
   const text::Tokenizer tokenizer = tokenizer_of(o.model);
   if (model.config.kind == model::Kind::encoder_decoder) {
     const text::Tokenizer of_target = target_tokenizer(o, tokenizer);
@@ -212,7 +213,7 @@ void add_input_options(CLI::App& verb, InputOptions& o) {
 
 void need_input(const InputOptions& o) {
   if (!o.text && o.file.empty() && o.lines.empty() && o.pairs.empty() && !o.tokens &&
-      o.image.empty() && o.inputs.empty())
+      o.image.empty() && o.inputs.empty() && o.texts.empty())
     throw Error(ErrorKind::usage,
                 "nothing to read: give one of --text, --file, --lines, --pairs, --tokens, "
                 "--image and --inputs");
@@ -237,7 +238,7 @@ ModelInput read_model_input(const InputOptions& o, const model::Transformer& mod
       throw Error(ErrorKind::usage, fmt::format("{} reads text, no images", o.model.string()));
     return of_image(o, model);
   }
-  if (!o.pairs.empty()) return parallel(o, model);
+  if (!o.pairs.empty() || !o.targets.empty()) return parallel(o, model);
   const bool two = c.kind == model::Kind::encoder_decoder;
   if (o.tokens) {
     std::vector<TokenRow> rows{numbers_in(*o.tokens)};

@@ -18,7 +18,8 @@ struct InputOptions {
   std::optional<std::string> text, tokens;
   std::filesystem::path file, lines, image, inputs;
   std::vector<std::string> pairs;
-  std::vector<Line> texts;  // one example each, for verbs that read files of their own
+  // For verbs that read files of their own: one example each, and what belongs to each of them.
+  std::vector<Line> texts, targets;
 };
 
 // Adds MODEL and the inputs, of which exactly one must be given.

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/inspect.h"
 #include "app/interrupt.h"
 #include "headlight/error.h"
 #include "report/progress.h"
@@ -42,6 +44,7 @@ struct WritingOptions {
   task::Writing writing;
   std::optional<int64_t> beams;
   bool scores = false;
+  fs::path attention;
 };
 
 void check(const Verb& verb, WritingOptions& o) {
@@ -109,6 +112,17 @@ std::vector<at::Tensor> pictures_at(const std::vector<std::string>& paths, const
   return pictures;
 }
 
+// Which words of the first line each word of what was written looked at.
+void write_attention(const std::vector<std::string>& lines, const std::string& written,
+                     const WritingOptions& o, const Common& common) {
+  const auto line = std::find_if_not(lines.begin(), lines.end(),
+                                     [](const std::string& text) { return text::is_blank(text); });
+  if (line == lines.end())
+    throw Error(ErrorKind::bad_input,
+                "--attention shows how the first line was written, and there is none");
+  write_pair_page(o.model, *line, written, o.attention, common);
+}
+
 void write(const Verb& verb, WritingOptions o, const Common& common) {
   need_cpu(common, verb.name);
   check(verb, o);
@@ -132,6 +146,7 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   const size_t at_once = images ? 256 : 2000;
   Json all = Json::array();
   size_t done = 0;
+  std::string first_written;
   while (done < lines.size() && !interrupted()) {
     const size_t end = std::min(lines.size(), done + at_once);
     const std::vector<std::string> part(lines.begin() + static_cast<std::ptrdiff_t>(done),
@@ -148,6 +163,8 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
                                                     o.writing, first, hear)
                              : task::write_lines(model, part, o.writing, name, first, hear);
     if (interrupted()) break;
+    for (size_t i = 0; i < written.size() && first_written.empty(); ++i)
+      if (!written[i].empty()) first_written = written[i][0].text;
     if (common.json)
       for (Json& line : json_of(written, o)) all.push_back(std::move(line));
     else
@@ -158,6 +175,7 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   if (done < lines.size())
     throw Error(ErrorKind::interrupted,
                 fmt::format("stopped; the first {} of {} lines are written", done, lines.size()));
+  if (!o.attention.empty()) write_attention(lines, first_written, o, common);
   if (!common.json) return;
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -226,6 +244,11 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
       ->check(CLI::Range(1, 1000))
       ->group(lines);
   verb->add_flag("--scores", o.scores, "Write each text's score and a tab before it")->group(lines);
+  if (how.reads != Verb::Reads::beginnings && !images)  // for those there is inspect --image
+    verb->add_option("--attention", o.attention,
+                     "Also the page of inspect for the first line and what was written")
+        ->type_name("FILE")
+        ->group(lines);
   verb->add_option("--batch", w.batch, images ? "Images at once" : "Lines at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000))

@@ -56,10 +56,10 @@ std::vector<std::string> read_lines(const std::filesystem::path& file) {
   while ((bytes = gzread(from.get(), part.data(), static_cast<unsigned>(part.size()))) > 0)
     text.append(part.data(), static_cast<size_t>(bytes));
   int code = Z_OK;
-  const char* problem = gzerror(from.get(), &code);
+  gzerror(from.get(), &code);
   if (bytes < 0 || code != Z_OK)
     refuse(code == Z_ERRNO ? fmt::format("cannot be read: {}", std::strerror(errno))
-                           : fmt::format("is compressed and damaged: {}", problem));
+                           : "is compressed by gzip, and damaged or cut off");
   std::istringstream stream(std::move(text));
   return read_lines(stream, name);
 }

@@ -93,9 +93,7 @@ model::Config config_of(const TextRun& run, int64_t vocabulary) {
     c.norm = model::Norm::layer;
     c.norm_epsilon = 1e-5;
     c.activation = model::Activation::relu;
-    // Questions are about what stands near what, wherever in a text.
-    c.position =
-        run.kind == TextKind::answer ? model::Position::rotary : model::Position::sinusoidal_halves;
+    c.position = model::Position::sinusoidal_halves;
     c.embedding_scale = std::sqrt(static_cast<double>(run.dim));
     c.shared_tokens = run.kind != TextKind::caption;
     c.start_token = text::kBegin;

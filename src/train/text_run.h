@@ -37,9 +37,9 @@ struct TextRun {
 TextRun defaults_of(TextKind kind, const std::string& size);
 
 // The model that a run trains. Encoder-decoder: in the shape of transformers' Pegasus (norms before
-// each part, sinusoidal positions, one table for source, target and output), with rotary positions
-// for answers, and for captions with patches of images for a source and learned positions; language
-// model: in the shape of Llama. Throws Error (usage) for sizes that make no model.
+// each part, sinusoidal positions, one table for source, target and output), for captions with
+// patches of images for a source and learned positions; language model: in the shape of Llama.
+// Throws Error (usage) for sizes that make no model.
 model::Config config_of(const TextRun& run, int64_t vocabulary);
 
 NLOHMANN_JSON_SERIALIZE_ENUM(TextKind, {{TextKind::translate, "translate"},

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import math
 import random
 import re
 import string
@@ -9,6 +10,7 @@ import string
 import pytest
 
 from conftest import ROOT
+from tiny_models import write_gpt2
 
 PIECES = ["the", "a", "cat", "Katze", "größer", "İstanbul", "3.5", "4,000", "e.g.", "it's", "x-y", "5-",
           "...", "“quote”", "&quot;", "&amp;lt;", "<skipped>", "naïve", "日本語", "don't", "(see", "p.3)",
@@ -101,6 +103,22 @@ def test_lines_can_come_from_standard_input(headlight, tmp_path):
     assert said["bleu"] == pytest.approx(100)
 
 
+def test_perplexity_is_that_of_the_loss_a_model_is_checked_with(headlight, tmp_path):
+    write_gpt2(tmp_path / "model", tokenizer=True)
+    (tmp_path / "lines.txt").write_text("w1 w5 w9 w2 w2\nw3 w8\nw7 w1 w2 w30 w4 w11\n")
+    said = headlight("evaluate", "--model", "model", "--data", "lines.txt", "--json").json()
+    pytest.importorskip("jsonschema").validate(
+        said, json.loads((ROOT / "schema" / "evaluate.schema.json").read_text()))
+    checked = headlight("check", "model", "--data", "lines.txt", "--max-loss", 100, "--json").json()
+    assert said["loss"] == pytest.approx(checked["loss"], rel=1e-6)
+    assert said["perplexity"] == pytest.approx(math.exp(said["loss"]))
+    assert (said["lines"], said["tokens"]) == (3, 4 + 1 + 5)
+    for name, (low, high) in said["intervals"].items():
+        assert low <= said[name] <= high
+    assert "perplexity" in headlight("evaluate", "--model", "model", "--data", "lines.txt").out
+    assert "--reference" in headlight("evaluate", code=2).err
+
+
 def test_what_is_wrong_is_named(headlight, tmp_path):
     files = write(tmp_path, ["a", "b"], ["a"])
     error = headlight("evaluate", *files, code=3).err
@@ -109,6 +127,6 @@ def test_what_is_wrong_is_named(headlight, tmp_path):
     (tmp_path / "ours.txt").write_bytes(b"fine\ngr\xf6sser\n")
     assert "line 2" in headlight("evaluate", *files, code=3).err
     (tmp_path / "ours.txt").write_bytes(b"\x1f\x8b\x08\x00")
-    assert "gunzip" in headlight("evaluate", *files, code=3).err
+    assert "gzip, and damaged" in headlight("evaluate", *files, code=3).err
     (tmp_path / "ours.txt").unlink()
     assert "ours.txt" in headlight("evaluate", *files, code=3).err

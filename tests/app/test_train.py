@@ -50,6 +50,15 @@ def test_a_translator_learns_in_seconds(headlight, translator):
     assert out == "three four five.\n\neleven zero.\n"
 
 
+def test_a_page_shows_what_the_words_of_a_translation_looked_at(headlight, translator, tmp_path):
+    model = translator[0] / "model"
+    out = headlight("translate", model, "--attention", "page.html", input="\nZwei drei vier\nElf\n").out
+    (tmp_path / "pair.tsv").write_text(f"Zwei drei vier\t{out.splitlines()[1]}\n")
+    headlight("inspect", model, "--pairs", "pair.tsv", "--html", "same.html")
+    assert (tmp_path / "page.html").read_bytes() == (tmp_path / "same.html").read_bytes()
+    assert "--attention" in headlight("translate", model, "--attention", "p.html", input="\n", code=3).err
+
+
 def test_its_folder_is_a_model_for_the_other_verbs(headlight, translator):
     model = translator[0] / "model"
     tokens = json.loads(headlight("tokenize", model, input="Zwei drei\n").out)["tokens"]
@@ -120,35 +129,28 @@ def test_pairs_can_be_json_lines(headlight, tmp_path):
 
 
 def write_stories(path, count, seed):
-    """People move between places, and are asked for now and then; returns the answers."""
+    """Somebody goes to a place and is asked for; returns the answers."""
     draw = random.Random(seed)
     lines, answers = [], []
     for _ in range(count):
-        where = {}
-        for number in range(1, 9):
-            if number % 4 == 0:
-                name = draw.choice(sorted(where))
-                answers.append(where[name])
-                lines.append(f"{number} Where is {name}? \t{where[name]}\t1")
-                continue
-            name = draw.choice(["Mary", "John"])
-            where[name] = draw.choice(["hall", "garden", "kitchen"])
-            lines.append(f"{number} {name} went to the {where[name]}.")
+        name, place = draw.choice(["Mary", "John", "Ann"]), draw.choice(["hall", "garden", "kitchen"])
+        lines += [f"1 {name} went to the {place}.", f"2 It is {draw.choice(['warm', 'cold'])} there.",
+                  f"3 Where is {name}? \t{place}\t1"]
+        answers.append(place)
     path.write_text("\n".join(lines) + "\n")
     return answers
 
 
 def test_a_reader_of_stories_answers_questions_about_others(headlight, tmp_path):
-    write_stories(tmp_path / "train.txt", 1500, 1)
-    answers = write_stories(tmp_path / "test.txt", 50, 2)
+    write_stories(tmp_path / "train.txt", 600, 1)
+    answers = write_stories(tmp_path / "test.txt", 60, 2)
     said = headlight("train", "--kind", "answer", "train.txt", "--valid", "test.txt", "--out", "model",
-                     "--steps", 500, "--evaluate-every", 250, *SMALL, "--vocabulary", 300,
-                     "--batch", 1500, "--json").json()
+                     "--steps", 300, "--evaluate-every", 150, *SMALL, "--json").json()
     assert said["kind"] == "answer" and said["held_out"] == len(answers)
     found = headlight("answer", "model", "test.txt").out.splitlines()
     right = sum(ours == theirs for ours, theirs in zip(found, answers, strict=True))
     # Always the same place would be right a third of the time.
-    assert right > 0.8 * len(answers)
+    assert right > 0.9 * len(answers)
     assert said["exact_match"] == pytest.approx(100 * right / len(answers))
     questions = "Where is Mary?\tMary went to the hall.\n\n"
     assert headlight("answer", "model", input=questions).out.count("\n") == 2

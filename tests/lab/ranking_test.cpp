@@ -10,16 +10,19 @@
 #include <filesystem>
 
 #include "headlight/error.h"
-#include "model/checkpoint.h"
-#include "model/run.h"
 #include "lab/gate_gradients.h"
 #include "lab/removal_losses.h"
-#include "tensorfile/npy.h"
+#include "model/checkpoint.h"
+#include "model/run.h"
+#include "public_models.h"
 
 namespace headlight::lab::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using headlight::testing::arrays;
+using headlight::testing::public_models;
+using headlight::testing::short_name;
 using model::Transformer;
 
 model::Config tiny(model::Kind kind) {
@@ -359,15 +362,7 @@ class PublicFixture : public ::testing::TestWithParam<std::string> {};
 TEST_P(PublicFixture, GradientsAndAblationsAreTheExpectedOnes) {
   const fs::path folder = fs::path(HEADLIGHT_SHARED_DATA) / "models" / GetParam();
   if (!fs::exists(folder)) GTEST_SKIP() << "no shared data at " << folder;
-  const auto arrays = [&](const char* file) {
-    std::map<std::string, at::Tensor> all;
-    for (const auto& [name, array] : tensorfile::read_npz(folder / file))
-      all[name] = array.dtype == tensorfile::DType::i64
-                      ? at::tensor(tensorfile::to_vector<int64_t>(array, name)).view(array.shape)
-                      : at::tensor(tensorfile::to_vector<float>(array, name)).view(array.shape);
-    return all;
-  };
-  auto given = arrays("inputs.npz"), expected = arrays("expected.npz");
+  auto given = arrays(folder / "inputs.npz"), expected = arrays(folder / "expected.npz");
   Transformer model = model::load(folder);
   if (given.contains("readout_weight"))
     model = model::with_readout(model, given["readout_weight"], given["readout_bias"]);
@@ -402,16 +397,7 @@ TEST_P(PublicFixture, GradientsAndAblationsAreTheExpectedOnes) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, PublicFixture,
-                         ::testing::Values("tiny-bert", "tiny-roberta", "tiny-distilbert",
-                                           "tiny-gpt2", "tiny-llama", "tiny-qwen3", "tiny-mistral",
-                                           "tiny-gpt-neox", "tiny-gemma2", "tiny-gemma3",
-                                           "tiny-marian", "tiny-bart", "tiny-t5", "tiny-vit"),
-                         [](const auto& model) {
-                           std::string name = model.param.substr(5);
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Models, PublicFixture, public_models(), short_name);
 
 }  // namespace
 }  // namespace headlight::lab::testing

@@ -9,21 +9,15 @@
 #include "model/cut_heads.h"
 #include "model/generate.h"
 #include "model/run.h"
-#include "tensorfile/npy.h"
+#include "public_models.h"
 
 namespace headlight::model::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::map<std::string, at::Tensor> arrays(const fs::path& path) {
-  std::map<std::string, at::Tensor> all;
-  for (const auto& [name, array] : tensorfile::read_npz(path))
-    all[name] = array.dtype == tensorfile::DType::i64
-                    ? at::tensor(tensorfile::to_vector<int64_t>(array, name)).view(array.shape)
-                    : at::tensor(tensorfile::to_vector<float>(array, name)).view(array.shape);
-  return all;
-}
+using headlight::testing::arrays;
+using headlight::testing::public_models;
+using headlight::testing::short_name;
 
 class Fixture : public ::testing::TestWithParam<std::string> {
  protected:
@@ -235,16 +229,7 @@ TEST_P(Fixture, IsTheSameAfterASaveInOurOwnForm) {
   EXPECT_TRUE(at::equal(logits(back, inputs_), logits(model, inputs_)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Fixture,
-                         ::testing::Values("tiny-bert", "tiny-roberta", "tiny-distilbert",
-                                           "tiny-gpt2", "tiny-llama", "tiny-qwen3", "tiny-mistral",
-                                           "tiny-gpt-neox", "tiny-gemma2", "tiny-gemma3",
-                                           "tiny-marian", "tiny-bart", "tiny-t5", "tiny-vit"),
-                         [](const auto& model) {
-                           std::string name = model.param.substr(5);
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Models, Fixture, public_models(), short_name);
 
 }  // namespace
 }  // namespace headlight::model::testing

@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/util/Logging.h>
 #include <gtest/gtest.h>
 
 #include "text/vocabulary.h"
@@ -17,6 +18,12 @@ TEST(Vocabulary, LearnsAndEncodesInAProgramThatComputesWithLibtorch) {
   EXPECT_EQ(counts.sum().item<int64_t>(), static_cast<int64_t>(symbols.size()));
   EXPECT_EQ(vocabulary.decode(symbols), text);
   EXPECT_EQ(before.sum().item<float>(), 512.0f);
+}
+
+// Both libraries define FLAGS_minloglevel. Where libtorch's served both, sentencepiece would write
+// over the flags behind it, and every error of libtorch would end the program.
+TEST(Vocabulary, LeavesTheFlagsOfLibtorchAlone) {
+  EXPECT_THROW(c10::ThrowEnforceNotMet(__FILE__, __LINE__, "no", "thrown"), c10::Error);
 }
 
 }  // namespace
