@@ -128,7 +128,6 @@ ModelInput read_input_arrays(const std::filesystem::path& path, const model::Tra
   const int64_t classes = read > 0 ? read : c.classes;
 
   int64_t rows = 0;
-  at::Tensor target;
   if (c.patch > 0) {
     arrays.require("pixel_values", "[batch, channels, height, width]");
     in.pixels = arrays.real("pixel_values", {-1, c.channels, c.image_height, c.image_width});
@@ -145,24 +144,21 @@ ModelInput read_input_arrays(const std::filesystem::path& path, const model::Tra
     rows = ids.size(0);
     if (arrays.has("token_type_ids") && c.token_types > 0)
       in.token_types = arrays.ids("token_type_ids", ids.sizes().vec(), c.token_types);
-    if (two) {
-      in.source = ids;
-      in.source_mask = mask;
-      arrays.require("decoder_input_ids", "[batch, length]");
-      target = arrays.ids("decoder_input_ids", {rows, -1}, model.decoder.tokens.size(0));
-      in.tokens = target;
-      in.mask = arrays.mask("decoder_attention_mask", target);
-      if (const int64_t most = longest_text(c, model.decoder); most > 0 && target.size(1) > most)
-        arrays.refuse(
-            fmt::format("'decoder_input_ids' has rows of {} tokens; the model has {} positions",
-                        target.size(1), most));
-    } else {
-      in.tokens = ids;
-      in.mask = mask;
-    }
+    (two ? in.source : in.tokens) = ids;
+    (two ? in.source_mask : in.mask) = mask;
+  }
+  if (two) {
+    arrays.require("decoder_input_ids", "[batch, length]");
+    in.tokens = arrays.ids("decoder_input_ids", {rows, -1}, model.decoder.tokens.size(0));
+    in.mask = arrays.mask("decoder_attention_mask", in.tokens);
+    if (const int64_t most = longest_text(c, model.decoder); most > 0 && in.tokens.size(1) > most)
+      arrays.refuse(
+          fmt::format("'decoder_input_ids' has rows of {} tokens; the model has {} positions",
+                      in.tokens.size(1), most));
   }
   if (arrays.has("labels")) {
-    const bool every = c.output_place == model::OutputPlace::every && read == 0 && c.patch == 0;
+    const bool every =
+        c.output_place == model::OutputPlace::every && read == 0 && in.tokens.defined();
     result.labels = arrays.ids(
         "labels",
         every ? std::vector<int64_t>{rows, in.tokens.size(1)} : std::vector<int64_t>{rows}, classes,

@@ -27,7 +27,8 @@ constexpr double kMaskedShare = 0.15;  // as BERT was trained
 }
 
 bool is_classifier(const model::Config& c) {
-  return c.patch > 0 || c.output_place != model::OutputPlace::every;
+  return (c.patch > 0 && c.kind == model::Kind::encoder_only) ||
+         c.output_place != model::OutputPlace::every;
 }
 
 // Which class a word names: one of config.json's id2label, or a number.

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 
-#include "app/image_input.h"
 #include "app/input_arrays.h"
 #include "app/token_rows.h"
 #include "headlight/error.h"
 #include "model/checkpoint.h"
 #include "model/generate.h"
 #include "model/run.h"
+#include "task/image_input.h"
 #include "task/text_model.h"
 
 namespace headlight::app {
@@ -46,54 +46,73 @@ TokenRow shifted(const TokenRow& target, int64_t start) {
   return read;
 }
 
-std::vector<TokenRow> written_targets(const model::Transformer& model,
-                                      const std::vector<TokenRow>& sources,
-                                      const text::Tokenizer* tokenizer) {
+// What the model itself writes for a source of one row.
+TokenRow written_target(const model::Transformer& model, const model::Inputs& source,
+                        const std::string& where, const text::Tokenizer* tokenizer) {
   const c10::NoGradGuard no_gradients;
-  std::vector<TokenRow> targets;
-  for (const TokenRow& source : sources) {
-    model::Inputs prompt;
-    prompt.source = at::tensor(source.ids).unsqueeze(0);
-    const int64_t limit = longest_text(model.config, model.decoder);
-    const int64_t most = limit > 0 ? std::min(kWritten, limit) : kWritten;
-    const at::Tensor made =
-        model::generate(model, prompt, {.tokens = most, .end_tokens = model.config.end_tokens});
-    TokenRow& target = targets.emplace_back(TokenRow{.where = source.where});
-    const int64_t* id = made.const_data_ptr<int64_t>();
-    target.ids.assign(id, id + made.numel());
-    if (tokenizer)
-      for (const int64_t one : target.ids)
-        target.words.tokens.push_back(tokenizer->token_of(one).value_or(fmt::format("<{}>", one)));
-  }
-  return targets;
+  const int64_t limit = longest_text(model.config, model.decoder);
+  const int64_t most = limit > 0 ? std::min(kWritten, limit) : kWritten;
+  const at::Tensor made =
+      model::generate(model, source, {.tokens = most, .end_tokens = model.config.end_tokens});
+  TokenRow target{.where = where};
+  const int64_t* id = made.const_data_ptr<int64_t>();
+  target.ids.assign(id, id + made.numel());
+  if (tokenizer)
+    for (const int64_t one : target.ids)
+      target.words.tokens.push_back(tokenizer->token_of(one).value_or(fmt::format("<{}>", one)));
+  return target;
 }
 
-ModelInput of_two_stacks(const model::Transformer& model, std::vector<TokenRow> sources,
-                         std::vector<TokenRow> targets, const text::Tokenizer* target_tokenizer) {
+// Says what the decoder reads: the targets, or what the model itself writes for each of `sources`.
+void add_targets(const model::Transformer& model, const std::vector<model::Inputs>& sources,
+                 const std::string& what, std::vector<TokenRow> targets,
+                 const text::Tokenizer* tokenizer, ModelInput& result) {
   const model::Config& c = model.config;
   if (c.start_token < 0)
     refuse_input(
         "config.json: has no decoder_start_token_id, so it is not known what the decoder reads "
         "first; give --inputs with decoder_input_ids");
-  ModelInput result;
-  for (const TokenRow& source : sources) check(source, c, model.encoder);
   if (targets.empty()) {
-    targets = written_targets(model, sources, target_tokenizer);
-    result.note = "The decoder reads what the model itself writes for this source (greedily).";
+    for (const model::Inputs& source : sources)
+      targets.push_back(written_target(model, source, what, tokenizer));
+    result.note =
+        fmt::format("The decoder reads what the model itself writes for this {} (greedily).", what);
   }
   std::vector<TokenRow> read;
   for (const TokenRow& target : targets) {
     check(target, c, model.decoder);
     read.push_back(shifted(target, c.start_token));
   }
-  const TokenBatch source = padded(sources, 0), decoder = padded(read, 0);
-  result.inputs.source = source.ids;
-  result.inputs.source_mask = source.mask;
+  const TokenBatch decoder = padded(read, 0);
   result.inputs.tokens = decoder.ids;
   result.inputs.mask = decoder.mask;
   result.labels = padded(targets, model::kUnscored).ids;
-  result.words = words_of(sources);
   result.target_words = words_of(read);
+}
+
+ModelInput of_two_stacks(const model::Transformer& model, std::vector<TokenRow> sources,
+                         std::vector<TokenRow> targets, const text::Tokenizer* target_tokenizer) {
+  ModelInput result;
+  std::vector<model::Inputs> each;
+  for (const TokenRow& source : sources) {
+    check(source, model.config, model.encoder);
+    each.emplace_back().source = at::tensor(source.ids).unsqueeze(0);
+  }
+  add_targets(model, each, "source", std::move(targets), target_tokenizer, result);
+  const TokenBatch source = padded(sources, 0);
+  result.inputs.source = source.ids;
+  result.inputs.source_mask = source.mask;
+  result.words = words_of(sources);
+  return result;
+}
+
+ModelInput of_image(const InputOptions& o, const model::Transformer& model) {
+  ModelInput result;
+  result.inputs.pixels = task::read_image_input(o.image, o.model, model.config);
+  if (model.config.kind != model::Kind::encoder_decoder) return result;
+  const text::Tokenizer tokenizer = tokenizer_of(o.model);
+  const model::Inputs image = result.inputs;
+  add_targets(model, {image}, "image", {}, &tokenizer, result);
   return result;
 }
 
@@ -217,9 +236,7 @@ ModelInput read_model_input(const InputOptions& o, const model::Transformer& mod
   if (!o.image.empty()) {
     if (c.patch == 0)
       throw Error(ErrorKind::usage, fmt::format("{} reads text, no images", o.model.string()));
-    ModelInput result;
-    result.inputs.pixels = read_image_input(o.image, o.model, c);
-    return result;
+    return of_image(o, model);
   }
   if (!o.pairs.empty() || !o.targets.empty()) return parallel(o, model);
   const bool two = c.kind == model::Kind::encoder_decoder;

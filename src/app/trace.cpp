@@ -30,8 +30,9 @@ class Layout {
   Layout(const model::Transformer& model, const model::Inputs& in, bool attentions)
       : model_(model), c_(model.config), attentions_(attentions) {
     rows_ = row_count(in);
-    read_ = in.pixels.defined() ? model.encoder.positions.size(-2) : in.tokens.size(1);
-    if (in.source.defined()) source_ = in.source.size(1);
+    const int64_t places = model::image_places(c_);
+    read_ = in.tokens.defined() ? in.tokens.size(1) : places;
+    source_ = in.source.defined() ? in.source.size(1) : places;
   }
 
   std::vector<TensorShape> all(bool labels, bool pooled) {

@@ -31,10 +31,10 @@ struct TrainOptions {
   std::string kind = "translate", size = "small";
   std::vector<std::string> data, valid;
   fs::path out, resume;
-  bool keep_case = false;
+  bool keep_case = false, skip_bad = false;
   // What replaces a default of the kind and size.
-  std::optional<int64_t> vocabulary, length, layers, dim, heads, ffn, steps, batch, warmup,
-      evaluate_every;
+  std::optional<int64_t> vocabulary, length, layers, dim, heads, ffn, image_size, patch, steps,
+      batch, warmup, evaluate_every;
   std::optional<double> dropout, learning_rate, label_smoothing, budget_minutes;
 };
 
@@ -62,6 +62,13 @@ train::TextRun run_of(const TrainOptions& o, const Common& common) {
   replace(run.heads, o.heads);
   replace(run.ffn, o.ffn);
   replace(run.dropout, o.dropout);
+  const bool pictures = run.kind == train::TextKind::caption;
+  if (!pictures && (o.image_size || o.patch || o.skip_bad))
+    throw Error(ErrorKind::usage,
+                "--image-size, --patch and --skip-bad are about images: they need --kind caption");
+  replace(run.image_size, o.image_size);
+  replace(run.patch, o.patch);
+  run.skip_bad = o.skip_bad;
   train::Settings& s = run.settings;
   s.seed = common.seed;
   // A budget alone is no reason to stop earlier.
@@ -125,7 +132,8 @@ void begin_folder(const fs::path& folder, const train::TextRun& run) {
 void remove_unused(const fs::path& folder, bool is_new) {
   std::error_code ignored;
   if (is_new && !fs::exists(folder / "tokenizer.json")) {
-    fs::remove(folder / "run.json", ignored);
+    for (const char* file : {"run.json", "preprocessor_config.json"})
+      fs::remove(folder / file, ignored);
     fs::remove(folder, ignored);
   }
 }
@@ -183,6 +191,7 @@ Json json_of(const train::TextRun& run, const train::TextMaterial& material,
                {"held_out", material.held_out_pairs},
                {"left_out", {{"empty", material.empty}, {"too_long", material.too_long}}},
                {"checkpoint", folder.string()}};
+  if (run.kind == train::TextKind::caption) json["left_out"]["bad_images"] = material.bad_images;
   if (result.curve.back().score >= 0) json[train::score_name(run.kind)] = result.curve.back().score;
   json["curve"] = result.curve;
   return json;
@@ -218,12 +227,16 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
     text +=
         fmt::format(" Left out: {} with nothing in them, {} longer than {} tokens.",
                     report::whole(material.empty), report::whole(material.too_long), run.length);
+  if (material.bad_images > 0)
+    text +=
+        fmt::format(" Skipped: {} images that cannot be read.", report::whole(material.bad_images));
   text += fmt::format(" {} steps in {}.", report::whole(result.steps),
                       report::duration(result.seconds));
   fmt::print("\n{}\n", report::wrapped(text, report::terminal_width()));
-  fmt::print("Use it: headlight {} {} < lines.txt\n",
+  fmt::print("Use it: headlight {} {} {}\n",
              lm ? "generate" : nlohmann::json(run.kind).get<std::string>(),
-             shell_word(folder.string()));
+             shell_word(folder.string()),
+             run.kind == train::TextKind::caption ? "picture.png" : "< lines.txt");
 }
 
 void train_verb(const TrainOptions& o, const Common& common) {
@@ -266,15 +279,17 @@ void add_train(CLI::App& program, Common& common) {
   auto options = std::make_shared<TrainOptions>();
   TrainOptions& o = *options;
   CLI::App* verb = program.add_subcommand(
-      "train", "A model of your own that translates, summarises, answers or goes on with text");
+      "train", "A model of your own that translates, summarises, answers, captions or goes on");
   verb->add_option("DATA", o.data,
                    "Two files, source and target line by line, or one with a tab between them or "
                    "JSON with \"source\" and \"target\" on every line; for "
-                   "answer, files of questions (see headlight answer); for lm, files of lines")
+                   "answer, files of questions (see headlight answer); for caption, lines of an "
+                   "image's path, a tab and its caption; for lm, files of lines")
       ->type_name("FILE");
   auto* what = "What to learn";
-  verb->add_option("--kind", o.kind, "translate, summarize, answer or lm (a language model)")
-      ->check(CLI::IsMember({"translate", "summarize", "answer", "lm"}))
+  verb->add_option("--kind", o.kind,
+                   "translate, summarize, answer, caption or lm (a language model)")
+      ->check(CLI::IsMember({"translate", "summarize", "answer", "caption", "lm"}))
       ->capture_default_str()
       ->group(what);
   verb->add_option("--valid", o.valid, "Data to validate on; without it a part is held out")
@@ -283,6 +298,8 @@ void add_train(CLI::App& program, Common& common) {
       ->group(what);
   verb->add_flag("--keep-case", o.keep_case,
                  "Read capitals as they are (translate reads all in lower case)")
+      ->group(what);
+  verb->add_flag("--skip-bad", o.skip_bad, "caption: skip and count images that cannot be read")
       ->group(what);
   verb->add_option("--vocabulary", o.vocabulary, "Pieces of words at most [8000]")->group(what);
   verb->add_option("--length", o.length, "Longer pairs are left out, in tokens [256]")->group(what);
@@ -297,6 +314,13 @@ void add_train(CLI::App& program, Common& common) {
   verb->add_option("--heads", o.heads, "Heads a layer [4]")->group(model);
   verb->add_option("--ffn", o.ffn, "Width of the feed-forward part [256]")->group(model);
   verb->add_option("--dropout", o.dropout, "Dropout [0.3]")->group(model);
+  verb->add_option("--image-size", o.image_size,
+                   "caption: pixels of a side; images are resized [32]")
+      ->check(CLI::Range(1, 4096))
+      ->group(model);
+  verb->add_option("--patch", o.patch, "caption: pixels of a side of the squares it reads [4]")
+      ->check(CLI::Range(1, 4096))
+      ->group(model);
 
   auto* training = "Training";
   verb->add_option("--steps", o.steps, "Steps [12000]")->group(training);

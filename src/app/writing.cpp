@@ -15,6 +15,8 @@
 #include "app/interrupt.h"
 #include "headlight/error.h"
 #include "report/progress.h"
+#include "task/captions.h"
+#include "task/image_input.h"
 #include "task/questions.h"
 #include "task/text_model.h"
 #include "text/lines.h"
@@ -30,14 +32,15 @@ struct Verb {
   const char* about;
   const char* example;
   // What is read, and what that means for how many ways are followed at once: a language model
-  // goes on one way, an answer is short, and a translation is the best of five.
-  enum class Reads { lines, beginnings, questions } reads;
-  int64_t beams() const { return reads == Reads::lines ? 5 : 1; }
+  // goes on one way, an answer is short, and a translation or caption is the best of five.
+  enum class Reads { lines, beginnings, questions, images } reads;
+  int64_t beams() const { return reads == Reads::lines || reads == Reads::images ? 5 : 1; }
 };
 
 struct WritingOptions {
   fs::path model;
   fs::path file = "-";
+  std::vector<std::string> images;
   task::Writing writing;
   std::optional<int64_t> beams;
   bool scores = false;
@@ -97,36 +100,68 @@ void write_attention(const std::vector<std::string>& lines, const std::string& w
   write_pair_page(o.model, *line, written, o.attention, common);
 }
 
+// What is read, a line each; images as their paths.
+std::vector<std::string> lines_for(const Verb& verb, const WritingOptions& o) {
+  if (verb.reads == Verb::Reads::questions) return task::read_questions({o.file}).sources;
+  if (verb.reads != Verb::Reads::images) return text::read_lines(o.file);
+  std::vector<std::string> paths;
+  for (const fs::path image : o.images) {
+    if (image.extension() != ".tsv") {
+      paths.push_back(image.string());
+      continue;
+    }
+    for (const fs::path& path : task::pictures_of(image)) paths.push_back(path.string());
+  }
+  return paths;
+}
+
+std::vector<at::Tensor> pictures_at(const std::vector<std::string>& paths, const WritingOptions& o,
+                                    const model::Config& config) {
+  std::vector<at::Tensor> pictures;
+  for (const std::string& path : paths)
+    pictures.push_back(task::read_image_input(path, o.model, config)[0]);
+  return pictures;
+}
+
 void write(const Verb& verb, WritingOptions o, const Common& common) {
   need_cpu(common, verb.name);
   check(verb, o);
   o.writing.seed = common.seed;
   at::set_num_threads(thread_count(common));
   const task::TextModel model = task::read_text_model(o.model);
-  const std::vector<std::string> lines = verb.reads == Verb::Reads::questions
-                                             ? task::read_questions({o.file}).sources
-                                             : text::read_lines(o.file);
+  const bool images = verb.reads == Verb::Reads::images;
+  if (images != (model.model.config.patch > 0))
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: this model reads {}", o.model.string(),
+                            images ? "text, no images; translate, summarize, answer and generate "
+                                     "give it some"
+                                   : "images; headlight caption gives it some"));
+  const std::vector<std::string> lines = lines_for(verb, o);
   const std::string name = o.file == "-" ? "standard input" : o.file.string();
 
   watch_for_interrupt();
   const auto start = std::chrono::steady_clock::now();
   report::ProgressLine progress({.quiet = common.quiet});
   // Lines of one part are sorted by length, which needs many; those who wait want to see some soon.
-  constexpr size_t kPart = 2000;
+  const size_t at_once = images ? 256 : 2000;
   Json all = Json::array();
   size_t done = 0;
   std::string first_written;
   while (done < lines.size() && !interrupted()) {
-    const size_t end = std::min(lines.size(), done + kPart);
+    const size_t end = std::min(lines.size(), done + at_once);
     const std::vector<std::string> part(lines.begin() + static_cast<std::ptrdiff_t>(done),
                                         lines.begin() + static_cast<std::ptrdiff_t>(end));
-    const auto written = task::write_lines(
-        model, part, o.writing, name, static_cast<int64_t>(done) + 1, [&](int64_t of_part) {
-          progress.update({.done = double(done) + double(of_part),
-                           .total = double(lines.size()),
-                           .unit = "lines"});
-          return !interrupted();
-        });
+    const int64_t first = static_cast<int64_t>(done) + 1;
+    const auto hear = [&](int64_t of_part) {
+      progress.update({.done = double(done) + double(of_part),
+                       .total = double(lines.size()),
+                       .unit = images ? "images" : "lines"});
+      return !interrupted();
+    };
+    const auto written = images
+                             ? task::write_captions(model, pictures_at(part, o, model.model.config),
+                                                    o.writing, first, hear)
+                             : task::write_lines(model, part, o.writing, name, first, hear);
     if (interrupted()) break;
     for (size_t i = 0; i < written.size() && first_written.empty(); ++i)
       if (!written[i].empty()) first_written = written[i][0].text;
@@ -155,12 +190,19 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
   verb->add_option("MODEL", o.model, "A folder of headlight train, or of Hugging Face")
       ->required()
       ->type_name("FOLDER");
-  verb->add_option("FILE", o.file,
-                   how.reads == Verb::Reads::questions
-                       ? "Stories with questions as in bAbI, JSON as SQuAD's, or lines of a "
-                         "question, a tab and what it is about; - is standard input"
-                       : "Lines of text; - is standard input")
-      ->capture_default_str();
+  const bool images = how.reads == Verb::Reads::images;
+  if (images)
+    verb->add_option("IMAGE", o.images,
+                     "PNG and JPEG files; of a .tsv the first column, from the folder it is in")
+        ->required()
+        ->type_name("FILE");
+  else
+    verb->add_option("FILE", o.file,
+                     how.reads == Verb::Reads::questions
+                         ? "Stories with questions as in bAbI, JSON as SQuAD's, or lines of a "
+                           "question, a tab and what it is about; - is standard input"
+                         : "Lines of text; - is standard input")
+        ->capture_default_str();
   auto* search = "How to write";
   verb->add_option("--beam", o.beams,
                    fmt::format("Ways to go on that are followed at once; 1: the likeliest token "
@@ -188,29 +230,35 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
       ->check(CLI::Range(1e-9, 1.0))
       ->group(search);
   verb->add_option("--tokens", w.most_tokens,
-                   how.reads == Verb::Reads::beginnings
+                   how.reads == Verb::Reads::beginnings || images
                        ? "New tokens at most; 0: 64"
                        : "Tokens at most; 0: twice the source and 20")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber)
       ->group(search);
-  auto* lines = "Lines";
-  verb->add_option("--nbest", w.nbest, "Texts for every line, one below the other")
+  auto* lines = images ? "Captions" : "Lines";
+  verb->add_option(
+          "--nbest", w.nbest,
+          fmt::format("Texts for every {}, one below the other", images ? "image" : "line"))
       ->capture_default_str()
       ->check(CLI::Range(1, 1000))
       ->group(lines);
   verb->add_flag("--scores", o.scores, "Write each text's score and a tab before it")->group(lines);
-  if (how.reads != Verb::Reads::beginnings)
+  if (how.reads != Verb::Reads::beginnings && !images)
     verb->add_option("--attention", o.attention,
                      "Also the page of inspect for the first line and what was written")
         ->type_name("FILE")
         ->group(lines);
-  verb->add_option("--batch", w.batch, "Lines at once")
+  verb->add_option("--batch", w.batch, images ? "Images at once" : "Lines at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000))
       ->group(lines);
-  verb->add_flag("--cut", w.cut, "Cut lines that are longer than the model reads")->group(lines);
-  verb->footer(std::string("An empty line stays an empty line.\n\nExample:\n") + how.example);
+  if (!images)
+    verb->add_flag("--cut", w.cut, "Cut lines that are longer than the model reads")->group(lines);
+  verb->footer(fmt::format(
+      "{}\n\nExample:\n{}",
+      images ? "A line for every image, in order." : "An empty line stays an empty line.",
+      how.example));
   verb->callback([options, &common, how] { write(how, *options, common); });
 }
 
@@ -226,6 +274,9 @@ void add_writing(CLI::App& program, const Common& common) {
   add_verb(program, common,
            {"answer", "Questions about a text to answers, a line each",
             "  headlight answer babi/ qa1_test.txt > answers.txt", Verb::Reads::questions});
+  add_verb(program, common,
+           {"caption", "Images to what they show, a line each",
+            "  headlight caption captioner/ photo.jpg drawing.png", Verb::Reads::images});
   add_verb(program, common,
            {"generate", "Lines that a language model goes on with",
             "  echo 'Once upon a time' | headlight generate gpt2/ --temperature 0.8",

@@ -1,4 +1,5 @@
-// headlight translate, summarize, answer and generate: lines in, lines out, by a model that writes.
+// headlight translate, summarize, answer, caption and generate: lines or images in, lines out, by a
+// model that writes.
 #pragma once
 
 #include <CLI/CLI.hpp>

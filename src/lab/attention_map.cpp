@@ -46,7 +46,8 @@ nlohmann::ordered_json attention_map(const model::Capture::Layer& all, int64_t r
   nlohmann::ordered_json map = {{"stack", layer.stack},   {"layer", layer.layer}, {"rows", rows},
                                 {"columns", columns},     {"queries", queries},   {"keys", keys},
                                 {"tokens", query_tokens}, {"heads", pictures}};
-  if (layer.stack == "cross" && !key_tokens.empty()) map["key_tokens"] = key_tokens;
+  // Patches of an image have no words, which an empty list says.
+  if (layer.stack == "cross" && !query_tokens.empty()) map["key_tokens"] = key_tokens;
   if (sampled) map["sampled"] = true;
   return map;
 }

@@ -49,11 +49,12 @@ std::vector<Example> random_examples(const model::Config& c, uint64_t seed) {
       for (int64_t i = 0; i < c.channels * c.image_height * c.image_width; ++i)
         pixels.push_back(2 * static_cast<float>(random.index(1 << 20)) / (1 << 20) - 1);
       in.pixels = at::tensor(pixels).view({1, c.channels, c.image_height, c.image_width});
-      continue;
+      if (c.kind == model::Kind::encoder_only) continue;
     }
     in.tokens = tokens(c.vocabulary);
     if (c.token_types > 0) in.token_types = at::zeros_like(in.tokens);
-    if (c.kind == model::Kind::encoder_decoder) in.source = tokens(c.source_vocabulary);
+    if (c.kind == model::Kind::encoder_decoder && c.patch == 0)
+      in.source = tokens(c.source_vocabulary);
   }
   return examples;
 }

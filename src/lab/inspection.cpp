@@ -54,10 +54,11 @@ class Examiner {
     options.many_steps = captured.attention.keys <= settings_.steps_up_to;
     skipped_steps |= !options.many_steps && layer.stack != "cross";
     const bool source = layer.stack == "encoder" || layer.stack == "cross";
-    const bool two = example.inputs.source.defined();
+    const model::Inputs& in = example.inputs;
+    const bool two = in.tokens.defined() && (in.source.defined() || in.pixels.defined());
     options.separators = source || !two ? example.separators : example.target_separators;
     options.exclude = options.separators;
-    const at::Tensor& tokens = two && source ? example.inputs.source : example.inputs.tokens;
+    const at::Tensor& tokens = two && source ? in.source : in.tokens;
     if (layer.stack != "cross" && tokens.defined()) options.tokens = ids(tokens[0]);
     Pooled& pooled = layers_[place_of(layer)];
     InspectedLayer& result = pooled.result;

@@ -111,7 +111,7 @@ void check(const BeamSearch& how, int64_t rows) {
 std::vector<std::vector<Hypothesis>> beam_search(const Transformer& model, const Inputs& inputs,
                                                  const BeamSearch& how) {
   NextToken next(model, inputs);
-  const int64_t rows = inputs.source.defined() ? inputs.source.size(0) : inputs.tokens.size(0);
+  const int64_t rows = next.rows();
   check(how, rows);
   const auto beams = static_cast<size_t>(how.beams);
   // One more than could be spent on ends, so that `beams` are left to go on with.

@@ -29,7 +29,8 @@ std::string divisors(int64_t number) {
   return names;
 }
 
-int64_t position_rows(const Config& c) {
+int64_t position_rows(const Config& c, bool image) {
+  if (image) return image_places(c);
   return c.positions + c.position_offset + (c.padding_token >= 0 ? c.padding_token + 1 : 0);
 }
 
@@ -65,10 +66,11 @@ T count_of(const Config& c) {
     return (gates + 1) * dim * ffn + (c.ffn_bias ? gates * ffn + dim : 0) + norms;
   };
   const auto stack = [&](Part part, int64_t layers, T vocabulary, T ffn) {
+    const bool image = part == Part::encoder && c.patch > 0;
     T count = vocabulary * dim + (c.final_norm ? norm : 0);
-    if (c.position == Position::learned) count += position_rows(c) * dim;
+    if (c.position == Position::learned) count += T(position_rows(c, image)) * dim;
     if (c.position == Position::relative) count += T(c.relative_buckets) * c.heads;
-    if (c.patch > 0) count += T(c.channels) * c.patch * c.patch * dim + 2 * dim;
+    if (image) count += T(c.channels) * c.patch * c.patch * dim + 2 * dim;
     if (c.embedding_norm) count += norm;
     return count + all_attention(part, layers) + T(layers) * feed_forward(ffn) +
            T(c.token_types) * dim;
@@ -153,7 +155,15 @@ void check_extras(const Config& c) {
     if (c.image_height % c.patch != 0 || c.image_width % c.patch != 0)
       refuse_config(fmt::format("patches of {} pixels do not divide an image of {} by {} evenly",
                                 c.patch, c.image_height, c.image_width));
-    if (c.kind != Kind::encoder_only) refuse_config("patches are for encoder_only models only");
+    if (c.kind == Kind::decoder_only)
+      refuse_config("patches are read by an encoder: kind must be encoder_only or encoder_decoder");
+    if (c.source_vocabulary > 0 || c.shared_tokens || c.token_types > 0)
+      refuse_config(
+          "an encoder of images has no tokens: leave source_vocabulary, shared_tokens and "
+          "token_types away");
+    if (c.kind == Kind::encoder_only && c.positions != image_places(c))
+      refuse_config(fmt::format("positions is {}, but the patches and the class token are {}",
+                                c.positions, image_places(c)));
   }
   const bool both = c.kind == Kind::encoder_decoder;
   check_layers(c, c.encoder_attention, c.kind == Kind::decoder_only ? 0 : c.layers,
@@ -192,11 +202,16 @@ LayerHeads layer_heads(const Config& c, Part part, int64_t layer) {
   return heads;
 }
 
+int64_t image_places(const Config& c) {
+  return c.patch > 0 ? 1 + (c.image_height / c.patch) * (c.image_width / c.patch) : 0;
+}
+
 Config completed(Config c) {
   const bool both = c.kind == Kind::encoder_decoder;
-  if (c.patch == 0) need_reasonable(c.vocabulary, "vocabulary");
-  if (c.source_vocabulary == 0 && both) c.source_vocabulary = c.vocabulary;
-  if (both) need_reasonable(c.source_vocabulary, "source_vocabulary");
+  if (c.patch == 0 || both) need_reasonable(c.vocabulary, "vocabulary");
+  const bool source_tokens = both && c.patch == 0;
+  if (c.source_vocabulary == 0 && source_tokens) c.source_vocabulary = c.vocabulary;
+  if (source_tokens) need_reasonable(c.source_vocabulary, "source_vocabulary");
   if (!both && c.source_vocabulary != 0)
     refuse_config("source_vocabulary is for encoder_decoder models only; leave it at 0");
   if (c.classes == 0) c.classes = c.vocabulary;

@@ -67,8 +67,9 @@ enum class Part { encoder, decoder, cross };
 // A 0 marked "0: …" stands for what follows; completed() fills it in.
 struct Config {
   Kind kind = Kind::decoder_only;
-  int64_t vocabulary = 0;         // of the tokens (encoder_decoder: of the target); 0 with patches
-  int64_t source_vocabulary = 0;  // encoder_decoder only; 0: vocabulary
+  // Of the tokens (encoder_decoder: of the target); an encoder_only of images has none.
+  int64_t vocabulary = 0;
+  int64_t source_vocabulary = 0;  // encoder_decoder only; 0: vocabulary, or none with patches
   int64_t classes = 0;            // width of the output; 0: vocabulary
   int64_t dim = 32;
   int64_t layers = 1;          // encoder_decoder: of the encoder
@@ -77,7 +78,7 @@ struct Config {
   int64_t kv_heads = 0;   // divides heads; 0: heads
   int64_t head_dim = 0;   // 0: dim / heads
   int64_t ffn = 64;       // width of the feed-forward part
-  int64_t positions = 0;  // longest sequence, source and target
+  int64_t positions = 0;  // longest sequence of tokens, source and target, or image_places()
   Norm norm = Norm::rms;
   NormPlace norm_place = NormPlace::pre;
   double norm_epsilon = 1e-6;
@@ -113,7 +114,8 @@ struct Config {
   double embedding_scale = 1;  // of token embeddings, before positions join
   bool embedding_norm = false;
   bool shared_tokens = false;  // encoder and decoder read the same token table
-  // Images instead of tokens: squares of patch * patch pixels behind a class token.
+  // The encoder reads images instead of tokens: squares of patch * patch pixels behind a class
+  // token.
   int64_t patch = 0, channels = 0, image_height = 0, image_width = 0;
   bool output = true;  // false: the model ends with its hidden states, and its transform
   OutputPlace output_place = OutputPlace::every;
@@ -137,6 +139,9 @@ Config completed(Config config);
 
 // The attention of a layer of a completed config, with its scale.
 LayerHeads layer_heads(const Config& config, Part part, int64_t layer);
+
+// How many places an encoder of images reads: its patches and the class token; 0: it reads tokens.
+int64_t image_places(const Config& config);
 
 // By formula, from shapes alone; equal for every number of heads unless kv_heads or head_dim say
 // otherwise. Takes a config that may not be completed.

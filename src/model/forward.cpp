@@ -59,6 +59,7 @@ class Passing {
     if (!memory.defined()) {
       Inputs source;
       source.tokens = in.source;
+      source.pixels = in.pixels;
       Cache* const cache = std::exchange(cache_, nullptr);
       const int64_t past = std::exchange(past_, 0);
       const at::Tensor kept_rows = std::exchange(rows_, {});
@@ -79,8 +80,9 @@ class Passing {
 
   at::Tensor start(const Stack& s, const Inputs& in) {
     const uint64_t seed = next_seed();
-    const at::Tensor x = c_.patch > 0 ? embedded_image(c_, s, in.pixels)
-                                      : embedded_tokens(c_, s, in.tokens, in.token_types, past_);
+    const at::Tensor x = s.patches.weight.defined()
+                             ? embedded_image(c_, s, in.pixels)
+                             : embedded_tokens(c_, s, in.tokens, in.token_types, past_);
     return dropped(x, rate(c_.embedding_dropout), seed);
   }
 
@@ -222,11 +224,11 @@ class Passing {
                    2);
   }
 
-  // Layers that turn alike share their angles.
+  // Layers that turn alike, and read as many tokens, share their angles.
   const Angles& angles(const LayerHeads& h, const at::Tensor& x) {
     for (const auto& [layer, found] : angles_)
       if (layer.rotary_theta == h.rotary_theta && layer.rotary_scaling == h.rotary_scaling &&
-          layer.head_dim == h.head_dim)
+          layer.head_dim == h.head_dim && found.cosines.size(0) == x.size(1))
         return found;
     const int64_t width = c_.rotary_width > 0 ? c_.rotary_width : h.head_dim;
     angles_.emplace_back(h, rotary_angles(past_, x.size(1), width, h, c_.positions,

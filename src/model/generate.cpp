@@ -31,10 +31,10 @@ at::Tensor generate(const Transformer& model, const Inputs& inputs, const Genera
     throw Error(ErrorKind::usage, "this model does not generate text: it is no causal decoder");
   c10::NoGradGuard no_grad;
   Inputs now = inputs;
-  if (!now.tokens.defined() && c.kind == Kind::encoder_decoder && now.source.defined()) {
+  if (!now.tokens.defined() && c.kind == Kind::encoder_decoder && source_of(c, now).defined()) {
     if (c.start_token < 0)
       throw Error(ErrorKind::usage, "the model does not say which token decoding starts with");
-    now.tokens = at::full({now.source.size(0), 1}, c.start_token, at::kLong);
+    now.tokens = at::full({source_of(c, now).size(0), 1}, c.start_token, at::kLong);
   }
   Cache cache;
   Pass pass;

@@ -36,8 +36,8 @@ struct Generation {
 
 // The token of the largest logit (the first of equals), again and again. inputs.tokens is the
 // prompt, or for an encoder_decoder what the decoder starts with (undefined: the config's start
-// token) behind inputs.source. Returns the new tokens [B, up to `tokens`]. Prompts of different
-// lengths are padded at the left, with a mask.
+// token) behind inputs.source or inputs.pixels. Returns the new tokens [B, up to `tokens`]. Prompts
+// of different lengths are padded at the left, with a mask.
 at::Tensor generate(const Transformer& model, const Inputs& inputs, const Generation& how);
 
 }  // namespace headlight::model

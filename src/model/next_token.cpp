@@ -33,8 +33,12 @@ NextToken::NextToken(const Transformer& model, const Inputs& inputs) : model_(mo
   if (now_.tokens.defined() || c.kind != Kind::encoder_decoder) return;
   if (c.start_token < 0)
     throw Error(ErrorKind::usage, "the model does not say which token decoding starts with");
-  now_.tokens = at::full({now_.source.size(0), 1}, c.start_token, at::kLong);
+  const at::Tensor& source = source_of(c, now_);
+  if (!source.defined()) throw Error(ErrorKind::usage, "there is nothing for the encoder to read");
+  now_.tokens = at::full({source.size(0), 1}, c.start_token, at::kLong);
 }
+
+int64_t NextToken::rows() const { return now_.tokens.size(0); }
 
 NextToken::Choice NextToken::choice(const std::vector<int64_t>& forbidden) {
   const c10::NoGradGuard no_grad;
@@ -57,10 +61,11 @@ void NextToken::go_on(const std::vector<int64_t>& rows, const std::vector<int64_
                       const std::vector<int64_t>& sources) {
   const c10::NoGradGuard no_grad;
   if (!is_each_in_turn(rows, now_.tokens.size(0))) select_rows(cache_, at::tensor(rows, at::kLong));
-  if (now_.source.defined() && !is_each_in_turn(sources, now_.source.size(0))) {
+  const at::Tensor& read = source_of(model_.config, now_);
+  if (read.defined() && !is_each_in_turn(sources, read.size(0))) {
     const at::Tensor kept = at::tensor(sources, at::kLong);
     select_sources(cache_, kept);
-    for (at::Tensor* one : {&now_.source, &now_.source_lengths, &now_.source_mask})
+    for (at::Tensor* one : {&now_.source, &now_.pixels, &now_.source_lengths, &now_.source_mask})
       if (one->defined()) *one = one->index_select(0, kept);
   }
   now_.tokens = at::tensor(tokens, at::kLong).unsqueeze(1);

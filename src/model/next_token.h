@@ -20,10 +20,13 @@ class NextToken {
  public:
   // inputs.tokens is the prompt [B, N], no padding in it; for an encoder_decoder it may be
   // undefined (the config's start token), and inputs.source has a row, padded at the end, for each
-  // of B.
+  // of B, or inputs.pixels an image.
   NextToken(const Transformer& model, const Inputs& inputs);
 
-  // What comes next; R is B at first.
+  // R, which is B at first.
+  int64_t rows() const;
+
+  // What comes next.
   struct Choice {
     at::Tensor logits;       // [R, V] float32 on the CPU; minus infinity where forbidden
     at::Tensor normalisers;  // [R] double: a logit minus this is the logarithm of a probability

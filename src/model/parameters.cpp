@@ -65,7 +65,8 @@ Stack stack_of(const Config& c, Part part, int64_t vocabulary, int64_t layers, i
   stack.name = c.kind != Kind::encoder_decoder ? "self"
                : part == Part::encoder         ? "encoder"
                                                : "decoder";
-  if (c.patch > 0) {
+  const bool image = part == Part::encoder && c.patch > 0;
+  if (image) {
     stack.patches = linear_of(c.channels * c.patch * c.patch, c.dim, true);
     stack.class_token = at::empty({c.dim});
   } else {
@@ -73,10 +74,11 @@ Stack stack_of(const Config& c, Part part, int64_t vocabulary, int64_t layers, i
   }
   if (c.position == Position::learned) {
     const int64_t before = c.position_offset + (c.padding_token >= 0 ? c.padding_token + 1 : 0);
-    stack.positions = at::empty({before + c.positions, c.dim});
+    stack.positions = at::empty({image ? image_places(c) : before + c.positions, c.dim});
   }
   if (c.position == Position::sinusoidal || c.position == Position::sinusoidal_halves)
-    stack.positions = sinusoids(c.positions, c.dim, c.position == Position::sinusoidal_halves);
+    stack.positions = sinusoids(image ? image_places(c) : c.positions, c.dim,
+                                c.position == Position::sinusoidal_halves);
   if (c.token_types > 0) stack.token_types = at::empty({c.token_types, c.dim});
   if (c.embedding_norm) stack.embedding_norm = norm_of(c);
   if (c.position == Position::relative) stack.relative = at::empty({c.relative_buckets, c.heads});

@@ -55,7 +55,7 @@ void run(const Transformer& model, const Inputs& inputs, const Ask& ask,
     if (!ask.hidden_states) return;
     const Stack& s = stack == model.encoder.name ? model.encoder : model.decoder;
     const bool last = layer == static_cast<int64_t>(s.blocks.size());
-    const bool normed = last && c.final_norm && c.patch == 0;
+    const bool normed = last && c.final_norm && !s.patches.weight.defined();
     sink(fmt::format("{}hidden_states.{}", prefix(stack), layer),
          normed ? normalised(x, s.final_norm, c.norm, c.norm_epsilon) : x);
   };

@@ -21,8 +21,8 @@ struct Ask {
 };
 
 // Hands over every tensor as soon as it is there, without gradients and keeping none:
-//   hidden_states.{l} [B, N, D], l = 0 the embedding, the last one after the final norm (an image
-//   model's before it, as in transformers); attentions.{l} and lse.{l} [B, H, N] of layer l;
+//   hidden_states.{l} [B, N, D], l = 0 the embedding, the last one after the final norm (an encoder
+//   of images has it before, as in transformers); attentions.{l} and lse.{l} [B, H, N] of layer l;
 //   last_hidden_state [B, N, D] after the final norm; pooler_output [B, D] of a base model that has
 //   a transform; logits; loss, a scalar.
 // Models of two stacks: encoder_hidden_states.{l}, decoder_attentions.{l}, cross_lse.{l}, ...

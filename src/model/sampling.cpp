@@ -72,7 +72,7 @@ int64_t drawn(const float* logits, int64_t vocabulary, const Sampling& how, doub
 std::vector<Hypothesis> sample(const Transformer& model, const Inputs& inputs,
                                const Sampling& how) {
   NextToken next(model, inputs);
-  const int64_t rows = inputs.source.defined() ? inputs.source.size(0) : inputs.tokens.size(0);
+  const int64_t rows = next.rows();
   check(how, static_cast<size_t>(rows));
   std::vector<Hypothesis> results(static_cast<size_t>(rows));
   std::vector<size_t> running(results.size());  // which result each row of the batch writes

@@ -78,7 +78,10 @@ at::Tensor embedded_image(const Config& c, const Stack& s, const at::Tensor& pix
                                  .reshape({-1, down * across, c.channels * c.patch * c.patch});
   const at::Tensor x = linear(squares, s.patches.weight, s.patches.bias);
   const at::Tensor first = s.class_token.expand({pixels.size(0), 1, c.dim});
-  return at::cat({first, x}, 1) + s.positions;
+  at::Tensor all = at::cat({first, x}, 1);
+  if (s.positions.defined()) all = all + s.positions;
+  return s.embedding_norm.gain.defined() ? normalised(all, s.embedding_norm, c.norm, c.norm_epsilon)
+                                         : all;
 }
 
 }  // namespace headlight::model

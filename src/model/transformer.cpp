@@ -34,12 +34,18 @@ void check_sequence(const at::Tensor& tokens, const at::Tensor& lengths, const a
 }
 
 void check(const Transformer& model, const Inputs& inputs, const Pass& pass) {
-  if (model.config.patch > 0) return;  // embedded_image looks at the pixels
-  check_sequence(inputs.tokens, inputs.lengths, inputs.mask, past_of(pass), "tokens");
-  if (model.config.kind != Kind::encoder_decoder) return;
-  check_sequence(inputs.source, inputs.source_lengths, inputs.source_mask, 0, "source tokens");
-  const bool shared = pass.cache && inputs.tokens.size(0) % inputs.source.size(0) == 0;
-  if (inputs.source.size(0) != inputs.tokens.size(0) && !shared)
+  const Config& c = model.config;
+  // embedded_image() looks at the pixels.
+  if (c.patch == 0 || c.kind != Kind::encoder_only)
+    check_sequence(inputs.tokens, inputs.lengths, inputs.mask, past_of(pass), "tokens");
+  if (c.kind != Kind::encoder_decoder) return;
+  if (c.patch == 0)
+    check_sequence(inputs.source, inputs.source_lengths, inputs.source_mask, 0, "source tokens");
+  else if (!inputs.pixels.defined() || inputs.pixels.dim() != 4 || inputs.pixels.numel() == 0)
+    refuse_model("there are no pixels for the encoder to read");
+  const int64_t sources = source_of(c, inputs).size(0);
+  const bool shared = pass.cache && inputs.tokens.size(0) % sources == 0;
+  if (sources != inputs.tokens.size(0) && !shared)
     refuse_model("source and target must have the same number of rows");
 }
 
@@ -70,6 +76,10 @@ at::Tensor last_places(const Inputs& inputs, int64_t length) {
 }
 
 }  // namespace
+
+const at::Tensor& source_of(const Config& c, const Inputs& inputs) {
+  return c.patch > 0 ? inputs.pixels : inputs.source;
+}
 
 at::Tensor hidden(const Transformer& model, const Inputs& inputs, const Pass& pass) {
   check(model, inputs, pass);
@@ -115,7 +125,8 @@ at::Tensor loss_of(const Transformer& model, const at::Tensor& logits, const at:
 at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
                 const Pass& pass) {
   check(model, inputs, pass);
-  const at::Tensor& read = model.config.patch > 0 ? inputs.pixels : inputs.tokens;
+  const bool image = model.config.patch > 0 && model.config.kind == Kind::encoder_only;
+  const at::Tensor& read = image ? inputs.pixels : inputs.tokens;
   const bool every = model.config.output_place == OutputPlace::every;
   check_labels(model.config, labels, read.sizes().slice(0, every ? 2 : 1));
   const at::Tensor flat = labels.reshape({-1});

@@ -108,8 +108,11 @@ struct Inputs {
   // Instead of lengths, for padding anywhere: [B, N] and [B, S], 0 is padding.
   at::Tensor mask, source_mask;
   at::Tensor token_types;  // [B, N] int64; undefined: all 0
-  at::Tensor pixels;       // [B, C, height, width], instead of tokens
+  at::Tensor pixels;       // [B, C, height, width], instead of tokens (encoder_decoder: of source)
 };
+
+// What the encoder of an encoder_decoder reads: source, or pixels.
+const at::Tensor& source_of(const Config& config, const Inputs& inputs);
 
 // What an analysis of heads needs to know about one forward pass.
 struct Capture {

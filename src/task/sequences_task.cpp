@@ -1,5 +1,7 @@
 #include "task/sequences_task.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <mutex>
 #include <numeric>
@@ -48,7 +50,8 @@ class SequencesTask : public Task {
 
  private:
   size_t source_length(size_t i) const {
-    return training_.sources.empty() ? 0 : training_.sources[i].size();
+    return training_.sources.empty() ? static_cast<size_t>(training_.picture_places)
+                                     : training_.sources[i].size();
   }
   size_t longer(size_t i) const { return std::max(source_length(i), training_.targets[i].size()); }
 
@@ -92,6 +95,11 @@ class SequencesTask : public Task {
         batch.source_length =
             std::max(batch.source_length, static_cast<int64_t>(all.sources[row].size()));
     }
+    if (!all.pictures.empty()) {
+      std::vector<at::Tensor> pictures;
+      for (const size_t row : rows) pictures.push_back(all.pictures[row]);
+      batch.pixels = at::stack(pictures);
+    }
     batch.inputs.resize(static_cast<size_t>(batch.size * batch.length), padding_);
     batch.labels.resize(batch.inputs.size(), kNotScored);
     batch.source.resize(static_cast<size_t>(batch.size * batch.source_length), padding_);
@@ -128,7 +136,8 @@ std::unique_ptr<Task> make_sequences_task(std::string name, Sequences training, 
                                           int64_t begin, int64_t padding) {
   TaskInfo info;
   info.name = std::move(name);
-  info.encoder_decoder = !training.sources.empty();
+  info.encoder_decoder = !training.sources.empty() || !training.pictures.empty();
+  info.source_length = training.picture_places;
   for (const auto* side : {&training, &held_out}) {
     for (const Sequence& target : side->targets)
       info.length = std::max(info.length, static_cast<int64_t>(target.size()));

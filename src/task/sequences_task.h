@@ -1,6 +1,8 @@
 // Learning to write: batches of sequences that are about as long as each other.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,10 +13,12 @@ namespace headlight::task {
 
 using Sequence = std::vector<int32_t>;
 
-// Sources as the encoder reads them, and targets as they are to be written, each with its end. No
-// sources: a language model.
+// Sources or pictures as the encoder reads them, and targets as they are to be written, each with
+// its end. Neither of them: a language model.
 struct Sequences {
   std::vector<Sequence> sources, targets;
+  std::vector<at::Tensor> pictures{};  // [C, height, width], all of one size
+  int64_t picture_places = 0;          // for how many tokens a picture counts
 };
 
 // `size` of train_batch() is how many tokens a batch has at most, padding included, on its longer

@@ -5,6 +5,8 @@
 // and shares no input with any training data.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -28,6 +30,7 @@ struct Batch {
   int64_t source_length = 0;
   std::vector<int64_t> source;          // [size, source_length]
   std::vector<int64_t> source_lengths;  // [size]
+  at::Tensor pixels;                    // [size, C, height, width]: images in place of source
 };
 
 struct TaskInfo {

@@ -21,12 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kWritten = 64;         // tokens behind a prompt
+constexpr int64_t kWritten = 64;         // tokens behind a prompt, or of a caption
 constexpr int64_t kBatchTokens = 16384;  // of what is read, padding included
 
 struct Line {
   size_t number = 0;  // from 0
   std::vector<int64_t> ids;
+  at::Tensor pixels;  // in place of ids
 };
 
 void check_tokenizer(const text::Tokenizer& tokenizer, const at::Tensor& table,
@@ -72,7 +73,7 @@ Line read_line(const TextModel& model, const std::string& text, size_t number, c
                const std::string& place) {
   const model::Config& c = model.model.config;
   const bool two = c.kind == model::Kind::encoder_decoder;
-  Line line{number, {}};
+  Line line{number, {}, {}};
   try {
     const text::Encoding encoding = text::encode(model.source, text);
     line.ids = encoding.ids;
@@ -98,7 +99,7 @@ std::vector<std::vector<Line>> batches_of(std::vector<Line> lines, bool same, in
                    [](const Line& a, const Line& b) { return a.ids.size() > b.ids.size(); });
   std::vector<std::vector<Line>> batches;
   for (Line& line : lines) {
-    if (line.ids.empty()) continue;
+    if (line.ids.empty() && !line.pixels.defined()) continue;
     const bool fits = !batches.empty() && static_cast<int64_t>(batches.back().size()) < most &&
                       (!same || batches.back()[0].ids.size() == line.ids.size()) &&
                       static_cast<int64_t>((batches.back().size() + 1) *
@@ -123,23 +124,31 @@ at::Tensor padded(const std::vector<Line>& batch, at::Tensor& lengths) {
   return ids;
 }
 
+model::Inputs inputs_of(const std::vector<Line>& batch, bool two) {
+  model::Inputs inputs;
+  if (batch[0].pixels.defined()) {
+    std::vector<at::Tensor> pictures;
+    for (const Line& line : batch) pictures.push_back(line.pixels);
+    inputs.pixels = at::stack(pictures);
+  } else if (two) {
+    inputs.source = padded(batch, inputs.source_lengths);
+  } else {
+    at::Tensor lengths;
+    inputs.tokens = padded(batch, lengths);
+  }
+  return inputs;
+}
+
 std::vector<std::vector<model::Hypothesis>> hypotheses_of(const TextModel& model,
                                                           const std::vector<Line>& batch,
                                                           const Writing& how) {
   const bool two = model.model.config.kind == model::Kind::encoder_decoder;
-  model::Inputs inputs;
-  at::Tensor lengths;
-  const at::Tensor ids = padded(batch, lengths);
-  if (two) {
-    inputs.source = ids;
-    inputs.source_lengths = lengths;
-  } else {
-    inputs.tokens = ids;
-  }
+  const model::Inputs inputs = inputs_of(batch, two);
   std::vector<int64_t> most;
   for (const Line& line : batch) {
     const auto read = static_cast<int64_t>(line.ids.size());
-    most.push_back(how.most_tokens > 0 ? how.most_tokens : two ? 2 * read + 20 : kWritten);
+    const int64_t usual = two && read > 0 ? 2 * read + 20 : kWritten;
+    most.push_back(how.most_tokens > 0 ? how.most_tokens : usual);
   }
   if (how.beams > 1)
     return beam_search(model.model, inputs,
@@ -183,6 +192,27 @@ Written told(const TextModel& model, const Line& line, const model::Hypothesis& 
   return written;
 }
 
+// `lines` are some of `count`, whose numbers begin with `first`.
+std::vector<std::vector<Written>> write_all(const TextModel& model, std::vector<Line> lines,
+                                            size_t count, const Writing& how, int64_t first,
+                                            const std::function<bool(int64_t done)>& progress) {
+  std::vector<std::vector<Written>> written(count);
+  int64_t done = static_cast<int64_t>(count - lines.size());
+  const bool same = model.model.config.kind == model::Kind::decoder_only;
+  for (Line& line : lines) line.number += static_cast<size_t>(first);
+  for (const std::vector<Line>& batch : batches_of(std::move(lines), same, how.batch)) {
+    const auto found = hypotheses_of(model, batch, how);
+    for (size_t row = 0; row < batch.size(); ++row) {
+      auto& texts = written[batch[row].number - static_cast<size_t>(first)];
+      const size_t kept = std::min(found[row].size(), static_cast<size_t>(how.nbest));
+      for (size_t i = 0; i < kept; ++i) texts.push_back(told(model, batch[row], found[row][i]));
+    }
+    done += static_cast<int64_t>(batch.size());
+    if (progress && !progress(done)) break;
+  }
+  return written;
+}
+
 }  // namespace
 
 fs::path target_tokenizer_file(const fs::path& folder) {
@@ -195,7 +225,7 @@ TextModel read_text_model(const fs::path& folder) {
   model::Transformer model = model::load(folder);
   const model::Config& c = model.config;
   if (c.kind == model::Kind::encoder_only || !c.causal || !c.output ||
-      c.output_place != model::OutputPlace::every || c.patch > 0)
+      c.output_place != model::OutputPlace::every)
     throw Error(ErrorKind::usage,
                 fmt::format("{}: this model writes no text: it is no causal decoder of tokens",
                             folder.string()));
@@ -204,7 +234,8 @@ TextModel read_text_model(const fs::path& folder) {
                                ? source
                                : text::read_tokenizer(target_tokenizer_file(folder));
   const bool two = c.kind == model::Kind::encoder_decoder;
-  check_tokenizer(source, two ? model.encoder.tokens : model.decoder.tokens, folder);
+  if (c.patch == 0)
+    check_tokenizer(source, two ? model.encoder.tokens : model.decoder.tokens, folder);
   check_tokenizer(target, model.decoder.tokens, folder);
   std::vector<int64_t> ends = c.end_tokens;
   std::vector<int64_t> forbidden = forbidden_tokens(folder, c.classes);
@@ -223,22 +254,16 @@ std::vector<std::vector<Written>> write_lines(const TextModel& model,
     const std::string place = fmt::format("{}line {}", where.empty() ? "" : where + ": ",
                                           first_line + static_cast<int64_t>(i));
     read.push_back(read_line(model, lines[i], i, how, place));
-    read.back().number += static_cast<size_t>(first_line);
   }
-  std::vector<std::vector<Written>> written(lines.size());
-  int64_t done = static_cast<int64_t>(lines.size() - read.size());
-  const bool same = model.model.config.kind == model::Kind::decoder_only;
-  for (const std::vector<Line>& batch : batches_of(std::move(read), same, how.batch)) {
-    const auto found = hypotheses_of(model, batch, how);
-    for (size_t row = 0; row < batch.size(); ++row) {
-      auto& texts = written[batch[row].number - static_cast<size_t>(first_line)];
-      const size_t kept = std::min(found[row].size(), static_cast<size_t>(how.nbest));
-      for (size_t i = 0; i < kept; ++i) texts.push_back(told(model, batch[row], found[row][i]));
-    }
-    done += static_cast<int64_t>(batch.size());
-    if (progress && !progress(done)) break;
-  }
-  return written;
+  return write_all(model, std::move(read), lines.size(), how, first_line, progress);
+}
+
+std::vector<std::vector<Written>> write_captions(
+    const TextModel& model, const std::vector<at::Tensor>& pictures, const Writing& how,
+    int64_t first, const std::function<bool(int64_t done)>& progress) {
+  std::vector<Line> read;
+  for (size_t i = 0; i < pictures.size(); ++i) read.push_back({i, {}, pictures[i]});
+  return write_all(model, std::move(read), pictures.size(), how, first, progress);
 }
 
 }  // namespace headlight::task

@@ -14,7 +14,7 @@ namespace headlight::task {
 
 struct TextModel {
   model::Transformer model;
-  text::Tokenizer source, target;  // the same where one language model writes on
+  text::Tokenizer source, target;  // the same for a language model and a reader of pictures
   std::vector<int64_t> end_tokens;
   std::vector<int64_t> forbidden;  // tokens that are never written, from "bad_words_ids"
 };
@@ -36,7 +36,7 @@ struct Writing {
   double top_p = 1;
   uint64_t seed = 0;
   int64_t nbest = 1;        // texts a line
-  int64_t most_tokens = 0;  // new ones; 0: by the length of the source, or 64 for a language model
+  int64_t most_tokens = 0;  // new ones; 0: by the length of the source, or 64 where that is no text
   int64_t batch = 32;       // lines at once
   bool cut = false;  // lines that are longer than the model reads; otherwise they are refused
 };
@@ -53,5 +53,11 @@ std::vector<std::vector<Written>> write_lines(
     const TextModel& model, const std::vector<std::string>& lines, const Writing& how,
     const std::string& where = "", int64_t first_line = 1,
     const std::function<bool(int64_t done)>& progress = {});
+
+// The same for pictures [C, height, width] and a model that reads them; `first` counts as the
+// number of the first one where texts are drawn.
+std::vector<std::vector<Written>> write_captions(
+    const TextModel& model, const std::vector<at::Tensor>& pictures, const Writing& how,
+    int64_t first = 1, const std::function<bool(int64_t done)>& progress = {});
 
 }  // namespace headlight::task

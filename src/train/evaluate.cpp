@@ -21,6 +21,7 @@ model::Inputs inputs_of(const task::Batch& batch) {
   if (!batch.source.empty()) inputs.source = view(batch.source, {batch.size, batch.source_length});
   if (!batch.source_lengths.empty())
     inputs.source_lengths = view(batch.source_lengths, {batch.size});
+  inputs.pixels = batch.pixels;
   return inputs;
 }
 
@@ -30,15 +31,22 @@ at::Tensor labels_of(const task::Batch& batch) {
 
 model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last) {
   const auto part = [&](const at::Tensor& t) { return t.defined() ? t.slice(0, first, last) : t; };
-  return {part(inputs.tokens), part(inputs.lengths), part(inputs.source),
-          part(inputs.source_lengths)};
+  model::Inputs some;
+  some.tokens = part(inputs.tokens);
+  some.lengths = part(inputs.lengths);
+  some.source = part(inputs.source);
+  some.source_lengths = part(inputs.source_lengths);
+  some.pixels = part(inputs.pixels);
+  return some;
 }
 
 Evaluation evaluate(const model::Transformer& transformer, const task::Batch& held_out) {
   const model::Inputs inputs = inputs_of(held_out);
   const at::Tensor labels = labels_of(held_out);
   // A few thousand tokens at a time: the activations then stay in the cache.
-  const int64_t chunk = std::max<int64_t>(1, 4096 / std::max<int64_t>(1, held_out.length));
+  const int64_t longest =
+      std::max({int64_t{1}, held_out.length, model::image_places(transformer.config)});
+  const int64_t chunk = std::max<int64_t>(1, 4096 / longest);
 
   Evaluation result;
   double nats = 0, right = 0, scored = 0;

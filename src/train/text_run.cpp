@@ -39,6 +39,13 @@ TextRun defaults_of(TextKind kind, const std::string& size) {
     s.learning_rate = 1e-3;
     s.label_smoothing = 0;
   }
+  if (kind == TextKind::caption) {
+    run.vocabulary = 2000;
+    run.length = 64;
+    run.dropout = 0.1;
+    s.batch = 4096;
+    s.learning_rate = 1e-3;
+  }
   if (kind == TextKind::lm) {
     run.ffn = 384;
     run.dropout = 0.1;
@@ -88,8 +95,17 @@ model::Config config_of(const TextRun& run, int64_t vocabulary) {
     c.activation = model::Activation::relu;
     c.position = model::Position::sinusoidal_halves;
     c.embedding_scale = std::sqrt(static_cast<double>(run.dim));
-    c.shared_tokens = true;
+    c.shared_tokens = run.kind != TextKind::caption;
     c.start_token = text::kBegin;
+  }
+  if (run.kind == TextKind::caption) {
+    if (run.patch < 1)
+      throw Error(ErrorKind::usage,
+                  fmt::format("patches are {} pixels wide; 1 or more make sense", run.patch));
+    c.position = model::Position::learned;  // of patches in two directions
+    c.patch = run.patch;
+    c.channels = 3;
+    c.image_height = c.image_width = run.image_size;
   }
   return model::completed(c);
 }

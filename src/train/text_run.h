@@ -11,13 +11,14 @@
 
 namespace headlight::train {
 
-// What is learned: to write a line's counterpart, to answer questions about a text, or to go on
-// with lines.
-enum class TextKind { translate, summarize, answer, lm };
+// What is learned: to write a line's counterpart, to answer questions about a text, to say what a
+// picture shows, or to go on with lines.
+enum class TextKind { translate, summarize, answer, caption, lm };
 
 struct TextRun {
   TextKind kind = TextKind::translate;
-  // Two parallel files or one with tabs; answer: what task::read_questions() reads; lm: lines.
+  // Two parallel files or one with tabs; answer: what task::read_questions() reads;
+  // caption: what task::read_captions() reads; lm: lines.
   std::vector<std::filesystem::path> data;
   std::vector<std::filesystem::path> valid;  // the same; none: a part of the data is held out
   int64_t vocabulary = 8000;                 // pieces at most
@@ -25,6 +26,8 @@ struct TextRun {
   int64_t length = 256;                      // longer pairs are left out, in tokens
   int64_t layers = 4, dim = 128, heads = 4, ffn = 256;
   double dropout = 0.3;
+  int64_t image_size = 32, patch = 4;  // caption: pixels of a side
+  bool skip_bad = false;               // caption: pictures that cannot be read
   int threads = 1;
   Settings settings;  // its batch counts tokens
 };
@@ -34,15 +37,18 @@ struct TextRun {
 TextRun defaults_of(TextKind kind, const std::string& size);
 
 // The model that a run trains. Encoder-decoder: in the shape of transformers' Pegasus (norms before
-// each part, sinusoidal positions, one table for source, target and output); language model: in the
-// shape of Llama. Throws Error (usage) for sizes that make no model.
+// each part, sinusoidal positions, one table for source, target and output), for captions with
+// patches of images for a source and learned positions; language model: in the shape of Llama.
+// Throws Error (usage) for sizes that make no model.
 model::Config config_of(const TextRun& run, int64_t vocabulary);
 
 NLOHMANN_JSON_SERIALIZE_ENUM(TextKind, {{TextKind::translate, "translate"},
                                         {TextKind::summarize, "summarize"},
                                         {TextKind::answer, "answer"},
+                                        {TextKind::caption, "caption"},
                                         {TextKind::lm, "lm"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, data, valid, vocabulary, lower_case, length,
-                                   layers, dim, heads, ffn, dropout, threads, settings)
+                                   layers, dim, heads, ffn, dropout, image_size, patch, skip_bad,
+                                   threads, settings)
 
 }  // namespace headlight::train

@@ -7,8 +7,11 @@
 #include "headlight/error.h"
 #include "model/checkpoint.h"
 #include "score/answer.h"
+#include "score/chrf.h"
 #include "score/evaluation.h"
 #include "score/rouge.h"
+#include "task/captions.h"
+#include "task/image_input.h"
 #include "task/questions.h"
 #include "task/random.h"
 #include "task/sequences_task.h"
@@ -25,9 +28,19 @@ namespace fs = std::filesystem;
 constexpr double kHeldOutShare = 0.05;
 constexpr int64_t kHeldOutMost = 1000;  // pairs
 
-task::ParallelText read(const TextRun& run, const std::vector<fs::path>& files) {
-  if (run.kind == TextKind::lm) return task::read_alone(files);
-  return run.kind == TextKind::answer ? task::read_questions(files) : task::read_pairs(files);
+// All but captions is without pictures.
+task::Captions read(const TextRun& run, const std::vector<fs::path>& files,
+                    const fs::path& folder) {
+  switch (run.kind) {
+    case TextKind::caption:
+      return task::read_captions(files, folder, config_of(run, 1024), run.skip_bad);
+    case TextKind::lm:
+      return {task::read_alone(files), {}, 0};
+    case TextKind::answer:
+      return {task::read_questions(files), {}, 0};
+    default:
+      return {task::read_pairs(files), {}, 0};
+  }
 }
 
 std::string names_of(const std::vector<fs::path>& files) {
@@ -38,8 +51,9 @@ std::string names_of(const std::vector<fs::path>& files) {
 
 void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const fs::path& folder) {
   std::vector<std::string> lines;
-  for (const std::string& source : text.sources)
-    lines.push_back(run.lower_case ? text::lower_case_text(source) : source);
+  if (run.kind != TextKind::caption)
+    for (const std::string& source : text.sources)
+      lines.push_back(run.lower_case ? text::lower_case_text(source) : source);
   lines.insert(lines.end(), text.targets.begin(), text.targets.end());
   const text::Pieces pieces = text::learn_pieces(lines, run.vocabulary);
   const bool lm = run.kind == TextKind::lm;
@@ -59,8 +73,9 @@ void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const 
             pieces, {.lower_case = run.lower_case, .keep_spaces = lm, .begin = lm, .end = !lm}));
 }
 
-uint64_t hash_of(const task::Sequence& ids, uint64_t hash) {
-  for (const int32_t id : ids) hash = task::mix(hash, static_cast<uint64_t>(id));
+template <typename Numbers>
+uint64_t hash_of(const Numbers& all, uint64_t hash) {
+  for (const auto one : all) hash = task::mix(hash, static_cast<uint64_t>(one));
   return hash;
 }
 
@@ -75,15 +90,16 @@ struct Encoded {
   int64_t too_long = 0;
 };
 
-Encoded encode_all(const TextRun& run, const task::ParallelText& text,
-                   const text::Tokenizer& source, const text::Tokenizer& target) {
+Encoded encode_all(const TextRun& run, const task::Captions& data, const text::Tokenizer& source,
+                   const text::Tokenizer& target) {
   Encoded all;
+  const task::ParallelText& text = data.text;
   for (size_t i = 0; i < text.targets.size(); ++i) {
     task::Sequence from, to = encoded(target, text.targets[i]);
     if (run.kind == TextKind::lm) {  // the tokenizer puts <s> before a prompt; targets end instead
       to.erase(to.begin());
       to.push_back(static_cast<int32_t>(text::kEnd));
-    } else {
+    } else if (run.kind != TextKind::caption) {
       from = encoded(source, text.sources[i]);
     }
     if (static_cast<int64_t>(std::max(from.size(), to.size())) > run.length) {
@@ -93,21 +109,44 @@ Encoded encode_all(const TextRun& run, const task::ParallelText& text,
     all.sequences.targets.push_back(std::move(to));
     all.text.targets.push_back(text.targets[i]);
     if (run.kind == TextKind::lm) continue;
-    all.sequences.sources.push_back(std::move(from));
     all.text.sources.push_back(text.sources[i]);
+    if (run.kind == TextKind::caption)
+      all.sequences.pictures.push_back(data.pictures.at(text.sources[i]));
+    else
+      all.sequences.sources.push_back(std::move(from));
   }
   return all;
 }
 
-double judged(const TextRun& run, const TextMaterial& material, const model::Transformer& model) {
+// What the model writes for what is judged.
+std::vector<std::string> texts_of(const TextRun& run, const TextMaterial& material,
+                                  const model::Transformer& model) {
   const task::TextModel writer{
       model, material.source, material.target, model.config.end_tokens, {}};
+  const task::Writing how{.beams = 1, .batch = 128, .cut = true};
+  std::vector<std::vector<task::Written>> all;
+  if (run.kind == TextKind::caption) {
+    std::vector<at::Tensor> pictures;
+    for (const std::string& name : material.judged.sources)
+      pictures.push_back(material.pictures.at(name));
+    all = task::write_captions(writer, pictures, how);
+  } else {
+    all = task::write_lines(writer, material.judged.sources, how);
+  }
   std::vector<std::string> texts;
-  for (const auto& written :
-       task::write_lines(writer, material.judged.sources, {.beams = 1, .batch = 128, .cut = true}))
-    texts.push_back(written.empty() ? "" : written[0].text);
+  for (const auto& written : all) texts.push_back(written.empty() ? "" : written[0].text);
+  return texts;
+}
+
+double judged(const TextRun& run, const TextMaterial& material, const model::Transformer& model) {
+  const std::vector<std::string> texts = texts_of(run, material, model);
   const std::vector<std::string>& right = material.judged.targets;
   if (run.kind == TextKind::translate) return score::corpus_bleu(texts, right);
+  if (run.kind == TextKind::caption) {
+    score::ChrfCounts counts;
+    for (size_t i = 0; i < texts.size(); ++i) counts += score::chrf_counts(texts[i], right[i]);
+    return score::chrf(counts);
+  }
   double sum = 0;
   for (size_t i = 0; i < texts.size(); ++i)
     sum += run.kind == TextKind::answer ? double(score::compare_answers(texts[i], right[i]).exact)
@@ -118,36 +157,41 @@ double judged(const TextRun& run, const TextMaterial& material, const model::Tra
 }  // namespace
 
 TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
-  task::ParallelText text = read(run, run.data);
-  const auto lines = static_cast<int64_t>(text.targets.size());
-  const int64_t empty = task::remove_empty(text);
-  task::ParallelText valid;
+  const bool captions = run.kind == TextKind::caption;
+  if (captions) task::write_preprocessing(folder, run.image_size, run.image_size);
+  task::Captions data = read(run, run.data, folder), valid;
+  const auto lines = static_cast<int64_t>(data.text.targets.size());
+  const int64_t empty = task::remove_empty(data.text);
   if (run.valid.empty()) {
-    valid = task::hold_out(text, kHeldOutShare, kHeldOutMost);
+    valid = {task::hold_out(data.text, kHeldOutShare, kHeldOutMost), data.pictures, 0};
   } else {
-    valid = read(run, run.valid);
-    task::remove_empty(valid);
+    valid = read(run, run.valid, folder);
+    task::remove_empty(valid.text);
   }
+  const int64_t bad = data.bad + valid.bad;
   const auto refuse = [&](int64_t too_long) {
     throw Error(ErrorKind::bad_input,
-                fmt::format("{}: of {} lines {} are empty and {} longer than {} tokens; what is "
+                fmt::format("{}: of {} lines {} are empty and {} longer than {} tokens{}; what is "
                             "left is too little to train on and to hold out a part for validation",
-                            names_of(run.data), lines, empty, too_long, run.length));
+                            names_of(run.data), lines, empty, too_long, run.length,
+                            bad > 0 ? fmt::format(", beside {} bad images", bad) : ""));
   };
-  if (text.targets.empty() || valid.targets.empty()) refuse(0);
-  if (!fs::exists(folder / "tokenizer.json")) learn_tokenizers(run, text, folder);
+  if (data.text.targets.empty() || valid.text.targets.empty()) refuse(0);
+  if (!fs::exists(folder / "tokenizer.json")) learn_tokenizers(run, data.text, folder);
   const text::Tokenizer source = text::read_tokenizer(folder);
   const fs::path target_file = task::target_tokenizer_file(folder);
   const text::Tokenizer target = target_file == folder ? source : text::read_tokenizer(target_file);
 
-  Encoded training = encode_all(run, text, source, target);
+  Encoded training = encode_all(run, data, source, target);
   Encoded held_out = encode_all(run, valid, source, target);
   const int64_t too_long = training.too_long + held_out.too_long;
   if (training.sequences.targets.empty() || held_out.sequences.targets.empty()) refuse(too_long);
   uint64_t content = 0;
-  for (const auto* side : {&training.sequences, &held_out.sequences}) {
-    for (const task::Sequence& ids : side->targets) content = hash_of(ids, content);
-    for (const task::Sequence& ids : side->sources) content = hash_of(ids, content);
+  for (Encoded* side : {&training, &held_out}) {
+    for (const task::Sequence& ids : side->sequences.targets) content = hash_of(ids, content);
+    for (const task::Sequence& ids : side->sequences.sources) content = hash_of(ids, content);
+    if (!captions) continue;
+    for (const std::string& name : side->text.sources) content = hash_of(name, content);
   }
   TextMaterial material{.task = nullptr,
                         .held_out = {},
@@ -155,14 +199,19 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
                         .source = source,
                         .target = target,
                         .config = config_of(run, std::max(source.id_limit(), target.id_limit())),
+                        .pictures = {},
                         .pairs = static_cast<int64_t>(training.sequences.targets.size()),
                         .held_out_pairs = static_cast<int64_t>(held_out.sequences.targets.size()),
                         .empty = empty,
-                        .too_long = too_long};
+                        .too_long = too_long,
+                        .bad_images = bad};
+  for (Encoded* side : {&training, &held_out})
+    side->sequences.picture_places = model::image_places(material.config);
   if (run.kind != TextKind::lm) {
     material.judged = std::move(held_out.text);
     material.judged.sources.resize(std::min<size_t>(material.judged.sources.size(), kHeldOutMost));
     material.judged.targets.resize(material.judged.sources.size());
+    if (captions) material.pictures = std::move(valid.pictures);
   }
   material.task = task::make_sequences_task(
       fmt::format("{} (content {:016x})", nlohmann::json(run.kind).get<std::string>(), content),
@@ -179,6 +228,8 @@ std::string score_name(TextKind kind) {
       return "rougeL";
     case TextKind::answer:
       return "exact_match";
+    case TextKind::caption:
+      return "chrf";
     case TextKind::lm:
       return "";
   }

@@ -1,11 +1,12 @@
 // From files of text to a folder with a model that writes.
 //
 // The folder of a run: run.json (what was asked for), tokenizer.json (and target_tokenizer.json
-// where what is written keeps its case), what train() keeps in it, and with every point of the
-// curve the model so far.
+// where what is written keeps its case, preprocessor_config.json where pictures are read), what
+// train() keeps in it, and with every point of the curve the model so far.
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,15 +25,18 @@ struct TextMaterial {
   task::ParallelText judged;  // what is written to be scored; none for a language model
   text::Tokenizer source, target;
   model::Config config;
+  std::map<std::string, at::Tensor> pictures;  // that the sources of captions name
   int64_t pairs = 0, held_out_pairs = 0;
   int64_t empty = 0, too_long = 0;  // pairs that were left out
+  int64_t bad_images = 0;           // and pictures, of validation as well
 };
 
 // Reads and checks the data, and the folder's vocabulary or, if it has none, learns one and writes
 // it there. Throws Error: bad_input naming what is wrong with which file and line, usage.
 TextMaterial prepare_text(const TextRun& run, const std::filesystem::path& folder);
 
-// What the scores of the curve are: "bleu", "rougeL", "exact_match" or, for a language model, "".
+// What the scores of the curve are: "bleu", "rougeL", "exact_match", "chrf" or "" for a language
+// model.
 std::string score_name(TextKind kind);
 
 // Trains until its steps, its budget or the observer end it, from where the folder stands. After

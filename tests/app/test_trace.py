@@ -142,15 +142,15 @@ def test_a_public_checkpoint_is_traced_as_transformers_ran_it(headlight, tmp_pat
 
 
 def png(pixels):
-    """An 8-bit RGB picture as PNG."""
-    height, width, _ = pixels.shape
+    """An 8-bit picture as PNG: red, green, blue and perhaps how opaque it is."""
+    height, width, channels = pixels.shape
 
     def chunk(kind, data):
         return (struct.pack(">I", len(data)) + kind + data
                 + struct.pack(">I", zlib.crc32(kind + data)))
 
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 6, 0, 0, 0))
             + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 

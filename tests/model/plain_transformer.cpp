@@ -146,10 +146,19 @@ at::Tensor start(const Config& c, const Stack& s, const at::Tensor& tokens,
   return c.embedding_norm ? norm(c, s.embedding_norm, x) : x;
 }
 
-at::Tensor stack(const Config& c, const Stack& s, const at::Tensor& tokens, const at::Tensor& types,
-                 const Keys& keys, bool causal, const at::Tensor& memory, const Keys& memory_keys) {
+// Patches as a convolution whose kernels do not overlap.
+at::Tensor image_start(const Config& c, const Stack& s, const at::Tensor& pixels) {
+  const at::Tensor kernels = s.patches.weight.view({c.dim, c.channels, c.patch, c.patch});
+  const at::Tensor patches =
+      at::conv2d(pixels, kernels, s.patches.bias, c.patch).flatten(2).transpose(1, 2);
+  at::Tensor x = at::cat({s.class_token.expand({pixels.size(0), 1, c.dim}), patches}, 1);
+  if (s.positions.defined()) x = x + s.positions;
+  return c.embedding_norm ? norm(c, s.embedding_norm, x) : x;
+}
+
+at::Tensor stack(const Config& c, const Stack& s, at::Tensor x, const Keys& keys, bool causal,
+                 const at::Tensor& memory, const Keys& memory_keys) {
   const bool post = c.norm_place == NormPlace::post, both = c.norm_place == NormPlace::both;
-  at::Tensor x = start(c, s, tokens, types);
   const auto joined = [&](const NormWeights& before, const NormWeights& behind, auto part) {
     at::Tensor y = part(post ? x : norm(c, before, x));
     if (both) y = norm(c, behind, y);
@@ -196,12 +205,17 @@ at::Tensor plain_logits(const Transformer& model, const Inputs& in) {
   const Keys keys = {in.lengths, in.mask}, source_keys = {in.source_lengths, in.source_mask};
   at::Tensor x;
   if (c.kind == Kind::encoder_only)
-    x = stack(c, model.encoder, in.tokens, in.token_types, keys, false, {}, {});
+    x = stack(c, model.encoder, start(c, model.encoder, in.tokens, in.token_types), keys, false, {},
+              {});
   if (c.kind == Kind::decoder_only)
-    x = stack(c, model.decoder, in.tokens, in.token_types, keys, c.causal, {}, {});
-  if (c.kind == Kind::encoder_decoder)
-    x = stack(c, model.decoder, in.tokens, in.token_types, keys, c.causal,
-              stack(c, model.encoder, in.source, {}, source_keys, false, {}, {}), source_keys);
+    x = stack(c, model.decoder, start(c, model.decoder, in.tokens, in.token_types), keys, c.causal,
+              {}, {});
+  if (c.kind == Kind::encoder_decoder) {
+    const at::Tensor source = c.patch > 0 ? image_start(c, model.encoder, in.pixels)
+                                          : start(c, model.encoder, in.source, {});
+    x = stack(c, model.decoder, start(c, model.decoder, in.tokens, in.token_types), keys, c.causal,
+              stack(c, model.encoder, source, source_keys, false, {}, {}), source_keys);
+  }
   if (c.transform) {
     x = activated(c.transform_activation, apply(model.transform, x));
     if (c.transform_norm) x = norm(c, model.transform_norm, x);

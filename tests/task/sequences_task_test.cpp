@@ -1,5 +1,6 @@
 #include "task/sequences_task.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
 #include <map>
@@ -75,6 +76,27 @@ TEST(SequencesTask, LinesAloneAreALanguageModel) {
   const Batch batch = task->train_batch(1, 0, 1);  // too few tokens for any: one row each
   EXPECT_EQ(batch.size, 1);
   EXPECT_TRUE(batch.source.empty());
+}
+
+TEST(SequencesTask, PicturesStayWithTheirTargetsAndCountAsTokens) {
+  Sequences all = sequences(60, false);
+  for (const Sequence& target : all.targets)
+    all.pictures.push_back(at::full({3, 2, 2}, static_cast<double>(target[0])));
+  all.picture_places = 30;
+  const auto task = make_sequences_task("t", all, all, 3, 0);
+  EXPECT_TRUE(task->info().encoder_decoder);
+  std::set<int64_t> seen;
+  for (int64_t step = 0; seen.size() < 60; ++step) {
+    const Batch batch = task->train_batch(7, step, 120);
+    EXPECT_LE(batch.size, 4);
+    EXPECT_TRUE(batch.source.empty());
+    ASSERT_EQ(batch.pixels.sizes(), at::IntArrayRef({batch.size, 3, 2, 2}));
+    for (int64_t row = 0; row < batch.size; ++row) {
+      const int64_t number = batch.labels[static_cast<size_t>(row * batch.length)];
+      EXPECT_EQ(batch.pixels[row][1][0][1].item<float>(), static_cast<float>(number));
+      EXPECT_TRUE(seen.insert(number).second);
+    }
+  }
 }
 
 TEST(ParallelText, HeldOutPairsAreChosenByTheirSource) {

@@ -93,6 +93,24 @@ TEST(Images, GreyPaletteAndTransparencyBecomeRedGreenAndBlue) {
   EXPECT_EQ(read_image(folder / "clear.png").pixels, (std::vector<uint8_t>{1, 2, 3, 4, 5, 6}));
 }
 
+TEST(Images, ABackgroundShinesThroughWhereAPictureIsTransparent) {
+  const TemporaryFolder folder;
+  const Colour white{255, 255, 255};
+  const std::vector<uint8_t> clear{1, 2, 3, 0, 4, 5, 6, 255, 100, 0, 255, 51};
+  folder.file("clear.png", png_of(PNG_FORMAT_RGBA, 3, 1, clear.data()));
+  EXPECT_EQ(read_image(folder / "clear.png", white).pixels,
+            (std::vector<uint8_t>{255, 255, 255, 4, 5, 6, 224, 204, 255}));
+  EXPECT_EQ(read_image(folder / "clear.png", Colour{9, 8, 7}).pixels[0], 9);
+  const std::vector<uint8_t> pixels = ramp(7, 5), grey{0, 90, 255};
+  folder.file("opaque.png", png_of(PNG_FORMAT_RGB, 7, 5, pixels.data()));
+  EXPECT_EQ(read_image(folder / "opaque.png", white).pixels, pixels);
+  folder.file("grey.png", png_of(PNG_FORMAT_GRAY, 3, 1, grey.data()));
+  EXPECT_EQ(read_image(folder / "grey.png", white).pixels,
+            (std::vector<uint8_t>{0, 0, 0, 90, 90, 90, 255, 255, 255}));
+  folder.file("photo", jpeg_of(7, 5, pixels));
+  EXPECT_EQ(read_image(folder / "photo", white).pixels, read_image(folder / "photo").pixels);
+}
+
 TEST(Images, AJpegIsReadWithinItsLosses) {
   const TemporaryFolder folder;
   const std::vector<uint8_t> pixels = ramp(24, 16);

@@ -1,4 +1,4 @@
-#include "app/image_input.h"
+#include "task/image_input.h"
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -9,14 +9,16 @@
 #include <optional>
 
 #include "headlight/error.h"
+#include "tensorfile/atomic_file.h"
 #include "tensorfile/image.h"
 #include "tensorfile/json_file.h"
 
-namespace headlight::app {
-namespace fs = std::filesystem;
+namespace headlight::task {
 namespace {
 
-struct Size {
+namespace fs = std::filesystem;
+
+struct ImageSize {
   int64_t height = 0, width = 0;
 };
 
@@ -24,15 +26,16 @@ struct Size {
 struct Preprocessing {
   bool resize = true, crop = false, rescale = true, normalize = true;
   std::optional<int64_t> shortest_edge;
-  Size size, crop_size;
+  ImageSize size, crop_size;
   int64_t resample = 2;
   double factor = 1.0 / 255;
   std::array<double, 3> mean{0.5, 0.5, 0.5}, deviation{0.5, 0.5, 0.5};
+  std::optional<tensorfile::Colour> background;
 };
 
-class Reader {
+class PreprocessorReader {
  public:
-  Reader(const fs::path& path, nlohmann::json json)
+  PreprocessorReader(const fs::path& path, nlohmann::json json)
       : path_(path.string()), json_(std::move(json)) {}
 
   [[noreturn]] void refuse(const char* name, const std::string& what) const {
@@ -58,7 +61,8 @@ class Reader {
     return {list[0], list[1], list[2]};
   }
   // A number for both sides, or {"height", "width"}; {"shortest_edge"} goes there.
-  Size size(const char* name, Size otherwise, std::optional<int64_t>* shortest_edge) const {
+  ImageSize size(const char* name, ImageSize otherwise,
+                 std::optional<int64_t>* shortest_edge) const {
     if (!has(name)) return otherwise;
     const nlohmann::json& value = json_[name];
     const auto side = [&](const nlohmann::json& one) {
@@ -89,7 +93,7 @@ Preprocessing read_preprocessing(const fs::path& model, const model::Config& con
   nlohmann::json json = tensorfile::read_json_file(path);
   if (!json.is_object())
     throw Error(ErrorKind::bad_input, path.string() + ": an object belongs there");
-  const Reader reader(path, std::move(json));
+  const PreprocessorReader reader(path, std::move(json));
   p.resize = reader.flag("do_resize", true);
   p.crop = reader.flag("do_center_crop", false);
   p.rescale = reader.flag("do_rescale", true);
@@ -104,11 +108,20 @@ Preprocessing read_preprocessing(const fs::path& model, const model::Config& con
   p.deviation = reader.three("image_std", p.deviation);
   for (const double one : p.deviation)
     if (!(one > 0)) reader.refuse("image_std", "must be positive");
+  if (reader.has("background")) {
+    const std::array<double, 3> colour = reader.three("background", {});
+    p.background.emplace();
+    for (size_t i = 0; i < colour.size(); ++i) {
+      if (!(colour[i] >= 0 && colour[i] <= 255))
+        reader.refuse("background", "must be three numbers from 0 to 255");
+      (*p.background)[i] = static_cast<uint8_t>(colour[i]);
+    }
+  }
   return p;
 }
 
 // As Pillow does it: with a filter as wide as the step is when shrinking, and whole numbers after.
-at::Tensor resized(const at::Tensor& image, Size to, int64_t resample) {
+at::Tensor resized(const at::Tensor& image, ImageSize to, int64_t resample) {
   if (image.size(2) == to.height && image.size(3) == to.width) return image;
   const std::array<int64_t, 2> size{to.height, to.width};
   const at::Tensor sampled = resample == 0   ? at::_upsample_nearest_exact2d(image, size)
@@ -117,15 +130,15 @@ at::Tensor resized(const at::Tensor& image, Size to, int64_t resample) {
   return sampled.round().clamp(0, 255);
 }
 
-Size with_shortest_edge(const at::Tensor& image, int64_t edge) {
+ImageSize with_shortest_edge(const at::Tensor& image, int64_t edge) {
   const double height = double(image.size(2)), width = double(image.size(3));
   const double scale = double(edge) / std::min(height, width);
-  return height < width ? Size{edge, static_cast<int64_t>(width * scale)}
-                        : Size{static_cast<int64_t>(height * scale), edge};
+  return height < width ? ImageSize{edge, static_cast<int64_t>(width * scale)}
+                        : ImageSize{static_cast<int64_t>(height * scale), edge};
 }
 
 // The middle; what lies outside the picture is black.
-at::Tensor cropped(const at::Tensor& image, Size to) {
+at::Tensor cropped(const at::Tensor& image, ImageSize to) {
   const int64_t missing_height = std::max<int64_t>(0, to.height - image.size(2)),
                 missing_width = std::max<int64_t>(0, to.width - image.size(3));
   const int64_t above = (missing_height + 1) / 2, left = (missing_width + 1) / 2;
@@ -140,7 +153,7 @@ at::Tensor cropped(const at::Tensor& image, Size to) {
 at::Tensor read_image_input(const fs::path& path, const fs::path& model,
                             const model::Config& config) {
   const Preprocessing p = read_preprocessing(model, config);
-  tensorfile::Image image = tensorfile::read_image(path);
+  tensorfile::Image image = tensorfile::read_image(path, p.background);
   if (config.channels != 3)
     throw Error(ErrorKind::bad_input,
                 fmt::format("{}: the model reads {} channels; --image gives 3 (red, green, blue). "
@@ -174,4 +187,18 @@ at::Tensor read_image_input(const fs::path& path, const fs::path& model,
   return pixels.contiguous();
 }
 
-}  // namespace headlight::app
+void write_preprocessing(const fs::path& model, int64_t height, int64_t width) {
+  const nlohmann::ordered_json json = {{"image_processor_type", "ViTImageProcessor"},
+                                       {"do_resize", true},
+                                       {"size", {{"height", height}, {"width", width}}},
+                                       {"resample", 2},
+                                       {"do_rescale", true},
+                                       {"rescale_factor", 1.0 / 255},
+                                       {"do_normalize", true},
+                                       {"image_mean", {0.5, 0.5, 0.5}},
+                                       {"image_std", {0.5, 0.5, 0.5}},
+                                       {"background", {255, 255, 255}}};
+  tensorfile::write_file_atomically(model / "preprocessor_config.json", json.dump(2) + "\n");
+}
+
+}  // namespace headlight::task
