@@ -148,7 +148,7 @@ void add_evaluate(CLI::App& program, const Common& common) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = program.add_subcommand(
       "evaluate",
-      "How good lines are beside the right ones: BLEU, chrF, ROUGE, exact match, F1; perplexity");
+      "How good lines are: BLEU, chrF, ROUGE, exact match, F1; perplexity of a model");
   auto* judged = "Lines that were written";
   CLI::Option* hypothesis =
       verb->add_option("--hypothesis", options->hypothesis, "Lines to judge; - is standard input")

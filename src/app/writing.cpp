@@ -89,6 +89,17 @@ void print_lines(const std::vector<std::vector<task::Written>>& lines, const Wri
   std::fflush(stdout);
 }
 
+// Which words of the first line each word of what was written looked at.
+void write_attention(const std::vector<std::string>& lines, const std::string& written,
+                     const WritingOptions& o, const Common& common) {
+  const auto line = std::find_if_not(lines.begin(), lines.end(),
+                                     [](const std::string& text) { return text::is_blank(text); });
+  if (line == lines.end())
+    throw Error(ErrorKind::bad_input,
+                "--attention shows how the first line was written, and there is none");
+  write_pair_page(o.model, *line, written, o.attention, common);
+}
+
 // What is read, a line each; images as their paths.
 std::vector<std::string> lines_for(const Verb& verb, const WritingOptions& o) {
   if (verb.reads == Verb::Reads::questions) return task::read_questions({o.file}).sources;
@@ -110,17 +121,6 @@ std::vector<at::Tensor> pictures_at(const std::vector<std::string>& paths, const
   for (const std::string& path : paths)
     pictures.push_back(task::read_image_input(path, o.model, config)[0]);
   return pictures;
-}
-
-// Which words of the first line each word of what was written looked at.
-void write_attention(const std::vector<std::string>& lines, const std::string& written,
-                     const WritingOptions& o, const Common& common) {
-  const auto line = std::find_if_not(lines.begin(), lines.end(),
-                                     [](const std::string& text) { return text::is_blank(text); });
-  if (line == lines.end())
-    throw Error(ErrorKind::bad_input,
-                "--attention shows how the first line was written, and there is none");
-  write_pair_page(o.model, *line, written, o.attention, common);
 }
 
 void write(const Verb& verb, WritingOptions o, const Common& common) {
@@ -244,7 +244,7 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
       ->check(CLI::Range(1, 1000))
       ->group(lines);
   verb->add_flag("--scores", o.scores, "Write each text's score and a tab before it")->group(lines);
-  if (how.reads != Verb::Reads::beginnings && !images)  // for those there is inspect --image
+  if (how.reads != Verb::Reads::beginnings && !images)
     verb->add_option("--attention", o.attention,
                      "Also the page of inspect for the first line and what was written")
         ->type_name("FILE")
