@@ -129,7 +129,7 @@ void finish(const BenchOptions& options, const Common& common, const Json& json,
             const report::Table& table, const std::string& remark) {
   if (!options.csv.empty()) tensorfile::write_file_atomically(options.csv, csv_of(json["rows"]));
   if (common.json) {
-    fmt::print("{}\n", json.dump());
+    print_json(json);
     return;
   }
   const int width = report::terminal_width();
@@ -145,7 +145,7 @@ void bench_attention(const BenchOptions& options, const Common& common) {
                       speed::read_bandwidth(threads) / 1e9};
   Json json = described(peaks);
   if (options.describe) {
-    fmt::print("{}\n", json.dump());
+    print_json(json);
     return;
   }
   std::vector<speed::AttentionWork> all;

@@ -125,7 +125,7 @@ void evaluate(const EvaluateOptions& options, const Common& common) {
     throw Error(ErrorKind::bad_input, options.hypothesis.string() + ": holds no lines");
   const std::vector<score::Score> scores = score::evaluate(ours, theirs, 1000, common.seed);
   if (common.json) {
-    fmt::print("{}\n", json_of(scores, ours.size()).dump());
+    print_json(json_of(scores, ours.size()));
     return;
   }
   report::Table table;
@@ -147,8 +147,7 @@ void evaluate(const EvaluateOptions& options, const Common& common) {
 void add_evaluate(CLI::App& program, const Common& common) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = program.add_subcommand(
-      "evaluate",
-      "How good lines are: BLEU, chrF, ROUGE, exact match, F1; perplexity of a model");
+      "evaluate", "How good lines are: BLEU, chrF, ROUGE, exact match, F1; perplexity of a model");
   auto* judged = "Lines that were written";
   CLI::Option* hypothesis =
       verb->add_option("--hypothesis", options->hypothesis, "Lines to judge; - is standard input")

@@ -111,8 +111,6 @@ std::optional<Chance> chance_level(const MeasureOptions& options, const Common& 
   return chance;
 }
 
-void print_json(const nlohmann::ordered_json& json) { fmt::print("{}\n", json.dump()); }
-
 // A file of probabilities is not what it should be if one of them is no number. (Scores that are
 // none, in a case folder, are a finding about the model: that head's metrics are null.)
 template <typename Result>

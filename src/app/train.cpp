@@ -268,7 +268,7 @@ void train_verb(const TrainOptions& o, const Common& common) {
                             "--resume {}",
                             result.steps, shell_word(folder.string())));
   if (common.json)
-    fmt::print("{}\n", json_of(run, *material, result, folder).dump());
+    print_json(json_of(run, *material, result, folder));
   else
     print_result(run, *material, result, folder);
 }
