@@ -60,19 +60,7 @@ TEST(ImageDecoder, GivesTheValuesAndGradientsOfThePlainOne) {
     const Transformer model = exact(c, static_cast<uint64_t>(trials));
     const Inputs in = images(c, 3, 9);
     const at::Tensor labels = at::randint(c.vocabulary, {3, 9}, at::kLong);
-    std::vector<at::Tensor> all = {in.pixels.set_requires_grad(true)};
-    int64_t count = 0;
-    for (const NamedTensor& p : parameters(model)) {
-      all.push_back(p.tensor);
-      count += p.tensor.numel();
-    }
-    EXPECT_EQ(count, parameter_count(c));
-    const at::Tensor expected = plain_logits(model, in);
-    expect_close(logits(model, in), expected, 1e-10);
-    const auto of_plain =
-        gradients_of(at::cross_entropy_loss(expected.flatten(0, 1), labels.flatten()), all);
-    const auto of_fused = gradients_of(loss(model, in, labels), all);
-    for (size_t i = 0; i < all.size(); ++i) expect_close(of_fused[i], of_plain[i], 1e-9);
+    expect_the_plain_one(model, in, labels, {in.pixels.set_requires_grad(true)});
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "compare.h"
 #include "model/plain.h"
 #include "model/rotary.h"
 
@@ -222,6 +223,22 @@ at::Tensor plain_logits(const Transformer& model, const Inputs& in) {
   }
   x = apply(model.output, x * c.output_scale);
   return c.output_softcap > 0 ? c.output_softcap * at::tanh(x / c.output_softcap) : x;
+}
+
+void expect_the_plain_one(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
+                          std::vector<at::Tensor> others) {
+  int64_t count = 0;
+  for (const NamedTensor& p : parameters(model)) {
+    others.push_back(p.tensor);
+    count += p.tensor.numel();
+  }
+  EXPECT_EQ(count, parameter_count(model.config));
+  const at::Tensor expected = plain_logits(model, inputs);
+  expect_close(logits(model, inputs), expected, 1e-10);
+  const auto of_plain =
+      gradients_of(at::cross_entropy_loss(expected.flatten(0, 1), labels.flatten()), others);
+  const auto of_fused = gradients_of(loss(model, inputs, labels), others);
+  for (size_t i = 0; i < others.size(); ++i) expect_close(of_fused[i], of_plain[i], 1e-9);
 }
 
 }  // namespace headlight::model::testing
