@@ -24,8 +24,8 @@ endfunction()
 function(headlight_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   # Designated initializers leave fields at their defaults on purpose.
-  # Programs too: the precompiled headers are for one kind of code.
   # No contraction into FMA behind our back: results must not depend on what the compiler fuses.
+  # -fPIC for programs too: they share the precompiled header of the floors.
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow
                          $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
                          -Wno-missing-field-initializers

@@ -61,9 +61,9 @@ def state_of(build):
     listing = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
                              cwd=ROOT, capture_output=True, check=True).stdout
     files = [ROOT / name for name in os.fsdecode(listing).split("\0") if name]
+    programs = {build, *(build / "tests" / name for name in os.listdir(ROOT / "tests"))}
     built = [path for path in build.rglob("*") if path.suffix in (".so", ".a", ".html")
-             or (path.parent.name in os.listdir(ROOT / "tests") or path.parent == build)
-             and os.access(path, os.X_OK)]
+             or path.parent in programs and os.access(path, os.X_OK)]
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(files) + sorted(built):
         if path.is_file():

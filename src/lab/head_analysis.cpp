@@ -33,8 +33,8 @@ std::vector<uint8_t> real(const std::vector<int64_t>& lengths, int64_t sequence,
 }
 
 // What the same places are as queries.
-std::vector<uint8_t> held_out_queries(const model::Capture::Layer& layer, const task::Batch& held_out,
-                                  int64_t sequence) {
+std::vector<uint8_t> held_out_queries(const model::Capture::Layer& layer,
+                                      const task::Batch& held_out, int64_t sequence) {
   return real(layer.stack == "encoder" ? held_out.source_lengths : held_out.lengths, sequence,
               layer.q.size(2));
 }

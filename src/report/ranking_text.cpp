@@ -58,7 +58,8 @@ std::string grid(const Ranking& ranking, int width, bool colour) {
       const auto at = static_cast<size_t>(layer.first + h);
       if (h > 0 && h % in_line == 0) line += "\n" + std::string(kLabel, ' ');
       line += std::string(static_cast<size_t>(cell - display_width(cells[at])), ' ') +
-              painted(cells[at], largest > 0 ? std::sqrt(std::max(costs[at] / largest, 0.0)) : 0, colour);
+              painted(cells[at], largest > 0 ? std::sqrt(std::max(costs[at] / largest, 0.0)) : 0,
+                      colour);
     }
     out += line + "\n";
   }

@@ -161,7 +161,7 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
     result.validation_loss = train::evaluate(transformer, material.validation).loss;
   result.layers = lab::analyse_heads(transformer, material.test, settings.analysis_sequences);
   result.untrained_layers = lab::analyse_heads(model::initialised(config, key.seed), material.test,
-                                          settings.analysis_sequences);
+                                               settings.analysis_sequences);
   if (settings.analysis_sequences > 0)
     result.maps = lab::attention_maps(transformer, *material.task, material.test);
   write_result(result, run_folder);

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Without the line ends, and without a last line that is empty.
-std::vector<std::string> read_lines(const fs::path& file) {
+std::vector<std::string> raw_lines(const fs::path& file) {
   const std::string text = tensorfile::read_text_file(file);
   if (const size_t place = find_invalid_utf8(text); place != std::string::npos)
     throw Error(ErrorKind::bad_input,
@@ -42,7 +42,7 @@ TemplatePart special_part(const TokenizerParts& parts, const std::string& token)
 
 BpeOptions read_merges(const fs::path& file) {
   BpeOptions options;
-  for (const std::string& line : read_lines(file)) {
+  for (const std::string& line : raw_lines(file)) {
     if (line.empty() || line.starts_with("#version")) continue;
     const size_t space = line.find(' ');
     if (space == std::string::npos || line.find(' ', space + 1) != std::string::npos)
@@ -149,7 +149,7 @@ std::shared_ptr<TokenizerParts> read_bert_files(const fs::path& folder) {
   auto parts = std::make_shared<TokenizerParts>();
   TokenTable tokens;
   int64_t id = 0;
-  for (const std::string& line : read_lines(folder / "vocab.txt")) tokens.add(line, id++);
+  for (const std::string& line : raw_lines(folder / "vocab.txt")) tokens.add(line, id++);
   const std::string unknown = token_in(config, "unk_token", "[UNK]");
   const std::string first = token_in(config, "cls_token", "[CLS]");
   const std::string separator = token_in(config, "sep_token", "[SEP]");

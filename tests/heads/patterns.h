@@ -5,8 +5,8 @@
 #include <numbers>
 #include <vector>
 
-#include "heads/analysis.h"
 #include "headlight/splitmix64.h"
+#include "heads/analysis.h"
 #include "heads/token_graph.h"
 
 namespace headlight::heads {

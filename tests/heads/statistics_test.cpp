@@ -4,13 +4,13 @@
 #include <cmath>
 
 #include "headlight/error.h"
+#include "headlight/splitmix64.h"
 #include "heads/bootstrap.h"
 #include "heads/clusters.h"
 #include "heads/effective_heads.h"
 #include "heads/importance.h"
 #include "heads/parameter_count.h"
 #include "heads/spearman.h"
-#include "headlight/splitmix64.h"
 #include "heads/verdict.h"
 
 namespace headlight::heads {
