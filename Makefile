@@ -39,11 +39,11 @@ bench: build ## Speed beside PyTorch, ONNX Runtime and OpenVINO, as ratios in on
 
 format: ## Rewrite the sources in the project's format
 	@scripts/setup.sh lint
-	@git ls-files '*.cpp' '*.h' '*.inl' '*.c' | xargs clang-format -i
+	@git ls-files '*.cpp' '*.h' '*.inl' '*.c' | xargs build/lint-venv/bin/clang-format -i
 
 lint: setup ## Check format and look for bugs with clang-tidy
 	@scripts/setup.sh lint
-	@git ls-files '*.cpp' '*.h' '*.inl' '*.c' | xargs clang-format --dry-run -Werror
+	@git ls-files '*.cpp' '*.h' '*.inl' '*.c' | xargs build/lint-venv/bin/clang-format --dry-run -Werror
 	@$(CONFIGURE)
 	@scripts/lint.sh $(BUILD)
 	@npm --prefix web run --silent check

@@ -19,7 +19,6 @@ build_packages=(g++ make cmake ninja-build python3 python3-venv nodejs npm libcl
   libpng-dev libjpeg62-turbo-dev
   libicu-dev libonig-dev libtomlplusplus-dev)
 test_packages=(libgtest-dev libgmock-dev pkg-config chromium git procps)
-lint_packages=(clang-format clang-tidy)
 neon_packages=(g++-aarch64-linux-gnu qemu-user googletest)
 
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -27,7 +26,7 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # A tool that is on the PATH counts as installed, wherever it came from.
 have() {
   case "$1" in
-    g++ | make | cmake | python3 | npm | git | chromium | clang-format | clang-tidy) command -v "$1" ;;
+    g++ | make | cmake | python3 | npm | git | chromium) command -v "$1" ;;
     nodejs) command -v node ;;
     ninja-build) command -v ninja ;;
     procps) command -v ps ;;
@@ -83,7 +82,7 @@ case "$goal" in
     install_packages "${test_packages[@]}"
     venv_install tests/requirements.txt
     ;;
-  lint) install_packages "${lint_packages[@]}" ;;
+  lint) venv_install scripts/lint-requirements.txt build/lint-venv ;;
   bench) venv_install bench/requirements.txt build/bench-venv ;;
   neon) install_packages g++ cmake ninja-build "${neon_packages[@]}" ;;
   build) ;;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <utility>
 
 #include "headlight/error.h"
 #include "tensorfile/npy.h"
@@ -31,7 +32,7 @@ class Arrays {
   }
 
   // Undefined if it is not there. A size of -1 may be anything above 0.
-  at::Tensor whole(const std::string& name, std::vector<int64_t> shape) const {
+  at::Tensor whole(const std::string& name, const std::vector<int64_t>& shape) const {
     const Array* array = found(name, shape);
     if (!array) return {};
     if (tensorfile::is_floating(array->dtype))
@@ -39,7 +40,7 @@ class Arrays {
                          tensorfile::numpy_name(array->dtype)));
     return at::tensor(tensorfile::to_vector<int64_t>(*array, place(name))).view(array->shape);
   }
-  at::Tensor real(const std::string& name, std::vector<int64_t> shape) const {
+  at::Tensor real(const std::string& name, const std::vector<int64_t>& shape) const {
     const Array* array = found(name, shape);
     if (!array) return {};
     const at::Tensor numbers =
@@ -51,9 +52,9 @@ class Arrays {
       refuse(fmt::format("'{}' holds a NaN or an infinity", name));
     return numbers;
   }
-  at::Tensor ids(const std::string& name, std::vector<int64_t> shape, int64_t limit,
+  at::Tensor ids(const std::string& name, const std::vector<int64_t>& shape, int64_t limit,
                  int64_t also = 0) const {
-    const at::Tensor all = whole(name, std::move(shape));
+    const at::Tensor all = whole(name, shape);
     if (!all.defined()) return all;
     const at::Tensor wrong =
         all.lt(0).logical_or(all.ge(limit)).logical_and(all.ne(also)).nonzero();
@@ -137,15 +138,15 @@ ModelInput read_input_arrays(const std::filesystem::path& path, const model::Tra
     const model::Stack& stack = encodes ? model.encoder : model.decoder;
     arrays.require("input_ids", "[batch, length]");
     at::Tensor ids = arrays.ids("input_ids", {-1, -1}, stack.tokens.size(0));
-    const at::Tensor mask = arrays.mask("attention_mask", ids);
+    at::Tensor mask = arrays.mask("attention_mask", ids);
     if (const int64_t most = longest_text(c, stack); most > 0 && ids.size(1) > most)
       arrays.refuse(fmt::format("'input_ids' has rows of {} tokens; the model has {} positions",
                                 ids.size(1), most));
     rows = ids.size(0);
     if (arrays.has("token_type_ids") && c.token_types > 0)
       in.token_types = arrays.ids("token_type_ids", ids.sizes().vec(), c.token_types);
-    (two ? in.source : in.tokens) = ids;
-    (two ? in.source_mask : in.mask) = mask;
+    (two ? in.source : in.tokens) = std::move(ids);
+    (two ? in.source_mask : in.mask) = std::move(mask);
   }
   if (two) {
     arrays.require("decoder_input_ids", "[batch, length]");

@@ -25,6 +25,7 @@ using Json = nlohmann::ordered_json;
 struct InspectOptions {
   InputOptions input;
   lab::InspectSettings settings;
+  std::string weight = "attention";
   std::filesystem::path html, svg;
 };
 
@@ -34,6 +35,11 @@ std::vector<std::string> notes(const ModelInput& input, const lab::Inspection& f
                                const lab::InspectSettings& settings) {
   std::vector<std::string> all;
   if (!input.note.empty()) all.push_back(input.note);
+  if (settings.by_norm)
+    all.push_back(
+        "Weights are attention times the length of what each value adds (Kobayashi et al. 2020): "
+        "in roles, sinks, intervals and pictures. Twins, effective heads and flow are those of "
+        "attention.");
   if (found.probe_tokens > 0)
     all.push_back(
         fmt::format("Induction and duplicate scores of roles come from {} random tokens "
@@ -56,6 +62,7 @@ Json json_of(const InspectOptions& options, const lab::Inspection& found,
   if (found.examples == 1 && !input.words.empty()) json["tokens"] = input.words[0].tokens;
   if (found.examples == 1 && !input.target_words.empty())
     json["target_tokens"] = input.target_words[0].tokens;
+  json["weight"] = options.weight;
   json["random_repeat"] = found.probe_tokens;
   json["sentences"] = report::telling_sentences(found);
   json["notes"] = remarks;
@@ -77,6 +84,7 @@ struct Inspected {
 // Writes the page and the picture that are asked for.
 Inspected inspected(InspectOptions& options, const Common& common) {
   options.settings.threads = thread_count(common);
+  options.settings.by_norm = options.weight == "norm";
   options.settings.seed = common.seed;
   if (!options.html.empty()) options.settings.map_cells = kMapCells;
   const model::Transformer model = load_model(options.input);
@@ -146,6 +154,11 @@ void add_inspect(CLI::App& program, const Common& common) {
       ->capture_default_str()
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 20))
       ->type_name("N");
+  verb->add_option("--weight", options->weight,
+                   "attention, or norm: times the length of what each value adds")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"attention", "norm"}))
+      ->type_name("KIND");
   verb->add_option("--steps-up-to", settings.steps_up_to,
                    "Tokens up to which walks of many steps are followed (mixing, fidelity)")
       ->capture_default_str()

@@ -58,7 +58,7 @@ int wrong_usage(const CLI::App& program, const CLI::ParseError& error, int argc,
       const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
       if (std::find(words.begin(), words.end(), word) != words.end() || word == verb->get_name())
         continue;
-      if (verb != &program && !word.starts_with("-")) continue;
+      if (verb != &program && !word.starts_with('-')) continue;
       const std::string near = app::nearest_word(word, words);
       if (!near.empty()) hint = fmt::format("; did you mean {}?", near);
     }
@@ -110,9 +110,7 @@ bool is_out_of_memory(const std::exception& error) {
          std::string_view(error.what()).find("can't allocate memory") != std::string_view::npos;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_and_complain(int argc, char** argv) {
   try {
     model::keep_freed_memory();
     return run(argc, argv);
@@ -125,6 +123,16 @@ int main(int argc, char** argv) {
       return static_cast<int>(ErrorKind::no_resources);
     }
     complain(fmt::format("this is a bug in headlight, please report it: {}", error.what()));
+    return kBug;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_and_complain(argc, argv);
+  } catch (...) {  // not even the complaint could be written
     return kBug;
   }
 }

@@ -79,9 +79,9 @@ std::string redundancy_text(const Redundancy& redundancy,
   if (layers.size() > 1) {
     text += " (by layer";
     for (const auto& one : redundancy.effective_heads_per_layer) text += " " + number(one);
-    text += ")";
+    text += ')';
   }
-  text += "\n";
+  text += '\n';
   std::string groups;
   for (size_t label = 0; label < redundancy.medoids.size(); ++label) {
     std::string members;
@@ -192,7 +192,7 @@ std::string tables_of(const Analysis& analysis, const AnalysisOptions& options,
                   kind_of(analysis.cross, analysis.causal), analysis.uniform_baseline.rows);
   if (!analysis.flow.empty())
     title += fmt::format("; information flows to token {}", analysis.flow[0].sink);
-  title += "\n";
+  title += '\n';
   if (!analysis.flow.empty() && analysis.flow[0].tokens > options.horizon)
     title += fmt::format(
         "Fidelity and published mixing time stop after {} steps (--horizon): what "

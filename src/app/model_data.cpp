@@ -27,6 +27,7 @@ constexpr double kMaskedShare = 0.15;  // as BERT was trained
 }
 
 bool is_classifier(const model::Config& c) {
+  if (!c.output) return false;
   return (c.patch > 0 && c.kind == model::Kind::encoder_only) ||
          c.output_place != model::OutputPlace::every;
 }
@@ -179,12 +180,18 @@ struct Read {
   ModelInput input;
   std::vector<Line> classes;
 };
-Read read_input(const DataOptions& o, const model::Transformer& model) {
+Read read_input(const DataOptions& o, const model::Transformer& model, bool to_match = false) {
   InputOptions from = o.input;
   Read read;
   if (!o.data.empty()) read.classes = spread(o, model.config, from);
-  read.input = read_model_input(from, model);
+  read.input = to_match ? read_partners(from, model) : read_model_input(from, model);
   return read;
+}
+
+// Pairs of texts, which are all that a base model of an encoder can be measured on.
+bool are_to_match(const DataOptions& o, const model::Config& c) {
+  return c.kind == model::Kind::encoder_only && c.patch == 0 && !c.output &&
+         (o.data.extension() == ".tsv" || !o.input.pairs.empty());
 }
 
 // All but the examples.
@@ -219,12 +226,17 @@ model::Transformer load_model(const DataOptions& o) {
 }
 
 ModelData read_data(const DataOptions& o, const model::Transformer& model, uint64_t seed) {
-  if (!model.config.output && o.input.inputs.empty() && o.data.extension() != ".npz")
-    throw Error(ErrorKind::usage,
-                fmt::format("{}: is a base model without an output layer, so it has no loss; a "
-                            "checkpoint with a head on it is needed",
-                            o.input.model.string()));
-  Read read = read_input(o, model);
+  const bool to_match = are_to_match(o, model.config);
+  if (!model.config.output && !to_match && o.input.inputs.empty() && o.data.extension() != ".npz")
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{}: is a base model without an output layer, so it has no loss; {}a "
+                    "checkpoint with a head on it is needed",
+                    o.input.model.string(),
+                    model.config.kind == model::Kind::encoder_only && model.config.patch == 0
+                        ? "pairs of texts that belong together (a .tsv, or --pairs) or "
+                        : ""));
+  Read read = read_input(o, model, to_match);
   ModelInput& input = read.input;
   ModelData data = data_of(input, model);
   if (!input.labels.defined())

@@ -140,10 +140,13 @@ text::Tokenizer target_tokenizer(const InputOptions& o, const text::Tokenizer& o
   return own != o.model ? tokenizer_of(own) : of_source;
 }
 
+LinePairs line_pairs(const InputOptions& o) {
+  if (!o.targets.empty()) return {o.texts, o.targets};
+  return o.pairs.size() == 1 ? pairs_of(o.pairs[0]) : pairs_of(o.pairs[0], o.pairs[1]);
+}
+
 ModelInput parallel(const InputOptions& o, const model::Transformer& model) {
-  const LinePairs lines = !o.targets.empty()    ? LinePairs{o.texts, o.targets}
-                          : o.pairs.size() == 1 ? pairs_of(o.pairs[0])
-                                                : pairs_of(o.pairs[0], o.pairs[1]);
+  const LinePairs lines = line_pairs(o);
   const text::Tokenizer tokenizer = tokenizer_of(o.model);
   if (model.config.kind == model::Kind::encoder_decoder) {
     const text::Tokenizer of_target = target_tokenizer(o, tokenizer);
@@ -251,6 +254,22 @@ ModelInput read_model_input(const InputOptions& o, const model::Transformer& mod
   if (!two) return of_one_stack(model, std::move(rows));
   const text::Tokenizer of_target = target_tokenizer(o, tokenizer);
   return of_two_stacks(model, std::move(rows), {}, &of_target);
+}
+
+ModelInput read_partners(const InputOptions& o, const model::Transformer& model) {
+  const LinePairs lines = line_pairs(o);
+  const text::Tokenizer tokenizer = tokenizer_of(o.model);
+  ModelInput result = of_one_stack(model, encoded(tokenizer, lines.first));
+  const ModelInput second = of_one_stack(model, encoded(tokenizer, lines.second));
+  result.inputs.source = second.inputs.tokens;
+  result.inputs.source_mask = second.inputs.mask;
+  result.inputs.token_types = at::Tensor();
+  result.labels = at::zeros({row_count(result.inputs)}, at::kLong);
+  result.note = fmt::format(
+      "The loss is that of telling which second text belongs to a first one, {} pairs of like "
+      "length at a time, by the cosine of mean states times 20.",
+      std::min(lab::kPairsTogether, row_count(result.inputs)));
+  return result;
 }
 
 int64_t longest_text(const model::Config& c, const model::Stack& stack) {

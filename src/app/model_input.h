@@ -51,6 +51,10 @@ struct ModelInput {
 // everything that the model cannot read.
 ModelInput read_model_input(const InputOptions& options, const model::Transformer& model);
 
+// Pairs of texts for a base model to match (model/sentence_pairs.h): each text a row of its own.
+// Throws as read_model_input().
+ModelInput read_partners(const InputOptions& options, const model::Transformer& model);
+
 // How many tokens the positions of a stack allow; 0: any number.
 int64_t longest_text(const model::Config& config, const model::Stack& stack);
 

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <memory>
 
@@ -71,12 +72,9 @@ lab::PruneData read(const PruneOptions& options, uint64_t seed, std::string& not
 // "60%" of all heads, rounded up, or a number of them.
 int64_t kept_heads(const std::string& keep, int64_t heads) {
   const bool share = keep.ends_with('%');
-  size_t read = 0;
-  double value = -1;
-  try {
-    value = std::stod(keep, &read);
-  } catch (const std::exception&) {  // not a number: refused below
-  }
+  double value = -1;  // stays so where no number is read
+  const char* end = std::from_chars(keep.data(), keep.data() + keep.size(), value).ptr;
+  const auto read = static_cast<size_t>(end - keep.data());
   const bool whole = share || value == std::floor(value);
   if (read + (share ? 1 : 0) != keep.size() || !whole || !(value > 0) ||
       value > (share ? 100 : static_cast<double>(heads)))

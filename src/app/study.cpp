@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "app/study_session.h"
 #include "headlight/error.h"
@@ -31,14 +33,15 @@ constexpr const char* kFolderGroup = "Where it goes, and in how many parts";
 
 // "2/4" -> the second of four parts.
 void read_shard(const std::string& text, Session& session) {
-  int64_t i = 0, n = 0;
-  int used = 0;
-  if (std::sscanf(text.c_str(), "%ld/%ld%n", &i, &n, &used) != 2 || size_t(used) != text.size() ||
-      n < 1 || i < 1 || i > n)
+  const size_t slash = std::min(text.find('/'), text.size());
+  const std::optional<int64_t> i = text::whole_number(text.substr(0, slash));
+  const std::optional<int64_t> n =
+      text::whole_number(text.substr(std::min(slash + 1, text.size())));
+  if (!i || !n || *i < 1 || *i > *n)
     throw Error(ErrorKind::usage,
                 fmt::format("--shard {}: write i/n with 1 <= i <= n, for example 2/4", text));
-  session.shard = i - 1;
-  session.shards = n;
+  session.shard = *i - 1;
+  session.shards = *n;
 }
 
 study::Completed settings_of(const StudyOptions& options, const Common& common) {

@@ -32,7 +32,7 @@ std::string described(const text::Encoding& encoding) {
   for (const text::Span& span : encoding.offsets) offsets.push_back({span.begin, span.end});
   nlohmann::ordered_json line;
   line["ids"] = encoding.ids;
-  line["offsets"] = std::move(offsets);
+  line["offsets"] = offsets;
   line["tokens"] = encoding.tokens;
   return line.dump();
 }

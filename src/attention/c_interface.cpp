@@ -20,7 +20,7 @@ int failed(int status, const char* message) {
   return status;
 }
 
-[[noreturn]] void refuse(const std::string& what) {
+[[noreturn]] void refuse_call(const std::string& what) {
   throw Error(ErrorKind::usage, "attention: " + what);
 }
 
@@ -83,7 +83,7 @@ Causal causal_of(int32_t value) {
     case HEADLIGHT_CAUSAL_OFFSET:
       return Causal::offset;
     default:
-      refuse("causal is " + std::to_string(value) + "; it must be from 0 to 3.");
+      refuse_call("causal is " + std::to_string(value) + "; it must be from 0 to 3.");
   }
 }
 
@@ -173,7 +173,7 @@ void with_element(int data_type, const Body& body) {
     case HEADLIGHT_FLOAT16:
       return body(Float16());
     default:
-      refuse("data_type is " + std::to_string(data_type) + "; it must be from 0 to 3.");
+      refuse_call("data_type is " + std::to_string(data_type) + "; it must be from 0 to 3.");
   }
 }
 
@@ -186,7 +186,7 @@ int headlight_attention_forward(int data_type, const headlight_forward* call,
                                 const headlight_attention_options* options,
                                 const headlight_parallel* parallel) {
   return headlight::guarded([&] {
-    if (!call) headlight::refuse("call is null.");
+    if (!call) headlight::refuse_call("call is null.");
     headlight::with_element(data_type, [&](auto element) {
       headlight::forward<decltype(element)>(*call, options, parallel);
     });
@@ -197,7 +197,7 @@ int headlight_attention_backward(int data_type, const headlight_backward* call,
                                  const headlight_attention_options* options,
                                  const headlight_parallel* parallel) {
   return headlight::guarded([&] {
-    if (!call) headlight::refuse("call is null.");
+    if (!call) headlight::refuse_call("call is null.");
     headlight::with_element(data_type, [&](auto element) {
       headlight::backward<decltype(element)>(*call, options, parallel);
     });

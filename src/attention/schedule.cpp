@@ -107,8 +107,8 @@ DecodeSchedule decode_schedule(const AttentionShape& s, int64_t most_keys) {
 BackwardSchedule backward_schedule(const AttentionShape& s, int64_t most_keys, bool causal) {
   BackwardSchedule result;
   const int64_t kv_heads = s.batch * s.kv_heads;
-  const double cost =
-      2.5 * operations(s, causal) * static_cast<double>(s.heads / std::max<int64_t>(1, s.kv_heads));
+  const double cost = 2.5 * operations(s, causal) * static_cast<double>(s.heads) /
+                      static_cast<double>(std::max<int64_t>(1, s.kv_heads));
   result.keys_per_chunk = most_keys;
   if (cost < kTaskOperations) {
     result.kv_heads_per_task = std::clamp<int64_t>(static_cast<int64_t>(kTaskOperations / cost), 1,

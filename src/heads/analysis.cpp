@@ -22,6 +22,21 @@ std::vector<Structure> finish_all(const std::vector<StructureSums>& sums) {
   return finished;
 }
 
+// Roles and the sink rate, from the structure.
+template <typename Result>
+void name_heads(Result& result) {
+  double sinks = 0;
+  bool all_known = true;
+  result.roles.clear();
+  for (const Structure& head : result.structure) {
+    all_known &= head.is_sink.has_value();
+    sinks += head.is_sink.value_or(false);
+    result.roles.push_back(roles_of(head, result.uniform_baseline, result.cross, result.causal));
+  }
+  result.sink_rate.reset();
+  if (all_known) result.sink_rate = sinks / static_cast<double>(result.structure.size());
+}
+
 // What Analysis and PooledAnalysis share.
 template <typename Result>
 void describe(const SequenceSums& sums, Result& result) {
@@ -35,14 +50,7 @@ void describe(const SequenceSums& sums, Result& result) {
   result.uniform_baseline.row_entropy.clear();
   result.norm_weighted_structure = finish_all(sums.weighted_structure);
   for (Structure& structure : result.norm_weighted_structure) structure.row_entropy.clear();
-  double sinks = 0;
-  bool all_known = true;
-  for (const Structure& head : result.structure) {
-    all_known &= head.is_sink.has_value();
-    sinks += head.is_sink.value_or(false);
-    result.roles.push_back(roles_of(head, result.uniform_baseline, sums.cross, sums.causal));
-  }
-  if (all_known) result.sink_rate = sinks / static_cast<double>(result.structure.size());
+  name_heads(result);
   if (sums.similarity) result.redundancy = redundancy_of(sums, bad_flags(sums));
   result.bad_heads = sums.bad_heads;
 }
@@ -78,6 +86,12 @@ Analysis analyse(const Attention& attention, const AnalysisOptions& options) {
   result.value_norms = std::move(sums.norms);
   result.flow = std::move(sums.flow);
   return result;
+}
+
+void read_by_norm(PooledAnalysis& analysis) {
+  analysis.structure = std::move(analysis.norm_weighted_structure);
+  analysis.norm_weighted_structure.clear();
+  name_heads(analysis);
 }
 
 struct Pool::Sums {

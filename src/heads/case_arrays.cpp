@@ -27,9 +27,10 @@ void require_known_keys(const nlohmann::json& object, const std::vector<std::str
     if (key == "name" || key == "about" || key == "arrays") continue;
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     std::string list = "name, about, arrays";
-    for (const std::string& one : known) list += ", " + one;
-    refuse_input(folder / "case.json",
-                 "there is no key \"" + key + "\" in such a case; known here are " + list);
+    for (const std::string& one : known) list.append(", ").append(one);
+    std::string message = "there is no key \"";
+    message.append(key).append("\" in such a case; known here are ").append(list);
+    refuse_input(folder / "case.json", message);
   }
 }
 

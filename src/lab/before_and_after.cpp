@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "headlight/splitmix64.h"
+#include "model/sentence_pairs.h"
 
 namespace headlight::lab {
 namespace {
@@ -16,7 +17,9 @@ constexpr double kSeconds = 0.5;
 constexpr size_t kFewest = 3, kMost = 51;  // measurements
 
 at::Tensor read(const model::Transformer& model, const model::Inputs& in, const model::Pass& pass) {
-  return model.config.output ? model::logits(model, in, pass) : model::hidden(model, in, pass);
+  return model.config.output || model::tells_partners(model.config, in)
+             ? model::logits(model, in, pass)
+             : model::hidden(model, in, pass);
 }
 
 double seconds_of(const model::Transformer& model, const std::vector<Batch>& batches) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "model/sentence_pairs.h"
+
 namespace headlight::lab {
 namespace {
 
@@ -46,7 +48,9 @@ at::Tensor mask(const std::vector<const Example*>& rows, Field tokens, Field mas
   return joined.all().item<bool>() ? at::Tensor() : joined;
 }
 
-Batch batch_of(const std::vector<Example>& examples, std::vector<int64_t> places, int64_t padding) {
+Batch batch_of(const model::Config& config, const std::vector<Example>& examples,
+               std::vector<int64_t> places) {
+  const int64_t padding = std::max<int64_t>(config.padding_token, 0);
   std::vector<const Example*> rows;
   for (const int64_t place : places) rows.push_back(&examples[static_cast<size_t>(place)]);
   Batch batch;
@@ -66,7 +70,9 @@ Batch batch_of(const std::vector<Example>& examples, std::vector<int64_t> places
   for (const Example* row : rows)
     if (row->labels.defined()) labels.push_back(row->labels);
   if (labels.size() == rows.size())
-    batch.labels = labels[0].dim() == 1 ? at::cat(labels) : stacked(labels, model::kUnscored);
+    batch.labels = model::tells_partners(config, in) ? at::arange(std::ssize(rows))
+                   : labels[0].dim() == 1            ? at::cat(labels)
+                                                     : stacked(labels, model::kUnscored);
   return batch;
 }
 
@@ -74,7 +80,6 @@ Batch batch_of(const std::vector<Example>& examples, std::vector<int64_t> places
 
 std::vector<Batch> batches_of(const model::Config& config, const std::vector<Example>& examples,
                               int64_t tokens) {
-  const int64_t padding = std::max<int64_t>(config.padding_token, 0);
   std::vector<int64_t> order(examples.size());
   std::iota(order.begin(), order.end(), 0);
   const auto length = [&](int64_t place) {
@@ -83,12 +88,14 @@ std::vector<Batch> batches_of(const model::Config& config, const std::vector<Exa
   std::ranges::stable_sort(order, std::greater(), length);
   std::vector<Batch> batches;
   for (size_t first = 0; first < order.size();) {
-    const auto rows = static_cast<size_t>(std::max<int64_t>(1, tokens / length(order[first])));
+    const model::Inputs& in = examples[static_cast<size_t>(order[first])].inputs;
+    const auto rows = static_cast<size_t>(
+        model::tells_partners(config, in) ? kPairsTogether
+                                          : std::max<int64_t>(1, tokens / length(order[first])));
     const size_t last = std::min(order.size(), first + rows);
-    batches.push_back(batch_of(examples,
+    batches.push_back(batch_of(config, examples,
                                {order.begin() + static_cast<std::ptrdiff_t>(first),
-                                order.begin() + static_cast<std::ptrdiff_t>(last)},
-                               padding));
+                                order.begin() + static_cast<std::ptrdiff_t>(last)}));
     first = last;
   }
   return batches;

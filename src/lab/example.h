@@ -9,7 +9,8 @@
 
 namespace headlight::lab {
 
-// One sequence, or one pair of them.
+// One sequence, or one pair of them. Pairs of texts that a base model is to match
+// (model/sentence_pairs.h) have any label [1]: in a batch it is the pair's own place.
 struct Example {
   model::Inputs inputs;  // one row
   // [1, N], each of its own place, or [1] where the output reads one token; undefined: none.
@@ -24,8 +25,12 @@ struct Batch {
   std::vector<int64_t> examples;  // which one stands in each row
 };
 
+// Pairs that are told apart from one another, whatever their length.
+inline constexpr int64_t kPairsTogether = 32;
+
 // Examples of like length together, padded at the end with a mask, at most so many tokens a batch
-// (one example at least): the longest first, so that memory runs out at once or never.
+// (one example at least) or kPairsTogether: the longest first, so that memory runs out at once or
+// never.
 std::vector<Batch> batches_of(const model::Config& config, const std::vector<Example>& examples,
                               int64_t tokens);
 

@@ -69,15 +69,17 @@ class Examiner {
     result.keys = std::max(result.keys, captured.attention.keys);
     pooled.pool.add(captured.attention, options);
     if (settings_.map_cells > 0 && result.map.is_null())
-      result.map = attention_map(
-          layer, 0, settings_.map_cells,
-          two && layer.stack != "encoder" ? example.target_words : example.words, example.words);
+      result.map =
+          attention_map(layer, 0, settings_.map_cells,
+                        two && layer.stack != "encoder" ? example.target_words : example.words,
+                        example.words, settings_.by_norm);
     if (spread_) add_values(captured.attention, options, pooled);
   }
 
   void finish(std::vector<InspectedLayer>& out) {
     for (auto& [place, pooled] : layers_) {
       pooled.result.analysis = pooled.pool.finish();
+      if (settings_.by_norm) heads::read_by_norm(pooled.result.analysis);
       if (spread_) finish_intervals(pooled);
       out.push_back(std::move(pooled.result));
     }
@@ -88,13 +90,14 @@ class Examiner {
  private:
   void add_values(const heads::Attention& attention, heads::AnalysisOptions options,
                   Pooled& pooled) const {
-    options.flow = options.redundancy = options.norm_weighted = false;
+    options.flow = options.redundancy = false;
+    options.norm_weighted = settings_.by_norm;
     const heads::Analysis one = heads::analyse(attention, options);
-    pooled.values.resize(std::size(kWithIntervals),
-                         std::vector<std::vector<double>>(one.structure.size()));
+    const auto& heads = settings_.by_norm ? one.norm_weighted_structure : one.structure;
+    pooled.values.resize(std::size(kWithIntervals), std::vector<std::vector<double>>(heads.size()));
     for (size_t m = 0; m < std::size(kWithIntervals); ++m)
-      for (size_t h = 0; h < one.structure.size(); ++h)
-        if (const auto value = one.structure[h].*kWithIntervals[m].second)
+      for (size_t h = 0; h < heads.size(); ++h)
+        if (const auto value = heads[h].*kWithIntervals[m].second)
           pooled.values[m][h].push_back(*value);
   }
 
@@ -149,7 +152,8 @@ void probe(const model::Transformer& model, const InspectSettings& settings,
       if (!wanted(layer.layer)) return;
       const CapturedAttention captured = attention_of(layer, 0, {});
       heads::AnalysisOptions options;
-      options.flow = options.redundancy = options.norm_weighted = false;
+      options.flow = options.redundancy = false;
+      options.norm_weighted = settings.by_norm;
       options.tokens = tokens;
       options.threads = settings.threads;
       pools[layer.layer].add(captured.attention, options);
@@ -161,6 +165,7 @@ void probe(const model::Transformer& model, const InspectSettings& settings,
   inspection.probe_tokens = count;
   for (InspectedLayer& layer : inspection.layers) {
     heads::PooledAnalysis found = pools[layer.layer].finish();
+    if (settings.by_norm) heads::read_by_norm(found);
     layer.probe = std::move(found.structure);
     layer.probe_baseline = std::move(found.uniform_baseline);
     heads::PooledAnalysis& own = layer.analysis;

@@ -20,6 +20,7 @@ struct InspectSettings {
   // A probe for induction and duplicate heads: so many random tokens, four times over. 0: none.
   int64_t random_repeat = 25;
   int64_t start_token = -1;   // in front of the probe, where the model has one
+  bool by_norm = false;       // structure, roles and pictures of attention times value norms
   bool flow = true;           // information flow (section A)
   int64_t steps_up_to = 256;  // tokens up to which the many steps of section A are walked
   uint64_t seed = 0;          // of the probe and the intervals

@@ -192,7 +192,7 @@ const std::vector<std::string>& roles() {
 
 bool is_role(const std::string& name) {
   if (std::find(roles().begin(), roles().end(), name) != roles().end()) return true;
-  if (!name.starts_with("positional(") || !name.ends_with(")")) return false;
+  if (!name.starts_with("positional(") || !name.ends_with(')')) return false;
   const std::string offset = name.substr(11, name.size() - 12);
   return offset.size() > 1 && (offset[0] == '-' || offset[0] == '+') &&
          offset.find_first_not_of("0123456789", 1) == std::string::npos;

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kSchema = "headlight.rank-state/1";
-constexpr int64_t kMostBytes = int64_t{8} << 30;
+constexpr int64_t kMostStateBytes = int64_t{8} << 30;
 
 void mix(uint64_t& print, const void* data, size_t bytes) {
   const auto* from = static_cast<const char*>(data);
@@ -75,7 +75,7 @@ void save(const RankingState& state, uint64_t print, const fs::path& path) {
 RankingState load_ranking_state(const fs::path& path, uint64_t print) {
   RankingState state;
   if (!fs::exists(path)) return state;
-  const nlohmann::json json = tensorfile::read_json_file(path, kMostBytes);
+  const nlohmann::json json = tensorfile::read_json_file(path, kMostStateBytes);
   if (!json.is_object() || !json.contains("schema") || json["schema"] != kSchema)
     refuse(path, "is no state of headlight rank");
   try {

@@ -9,6 +9,7 @@
 #include "headlight/error.h"
 #include "lab/head_means.h"
 #include "model/head_name.h"
+#include "model/sentence_pairs.h"
 
 namespace headlight::lab {
 namespace {
@@ -71,6 +72,8 @@ RemovalLosses::RemovalLosses(const model::Transformer& model, const std::vector<
       batches_(batches_of(model.config, examples, tokens_at_once(model.config))) {
   int64_t largest = 1;
   for (const Batch& batch : batches_) largest = std::max(largest, tokens_of(batch));
+  // Pairs that are told apart from the others of their batch must stay among themselves.
+  if (!batches_.empty() && model::tells_partners(model.config, batches_[0].inputs)) return;
   together_ = static_cast<size_t>(std::max<int64_t>(1, tokens_at_once(model.config) / largest));
 }
 

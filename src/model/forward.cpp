@@ -245,7 +245,7 @@ class Passing {
           {key_value.size(0), std::max<int64_t>(2 * past_, length + 16), key_value.size(2)},
           key_value.options());
       if (all.defined()) larger.narrow(1, 0, past_).copy_(all.narrow(1, 0, past_));
-      all = larger;
+      all = std::move(larger);
     }
     all.narrow(1, past_, key_value.size(1)).copy_(key_value);
     return all.narrow(1, 0, length);

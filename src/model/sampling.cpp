@@ -62,8 +62,10 @@ int64_t drawn(const float* logits, int64_t vocabulary, const Sampling& how, doub
   double total = 0;
   for (const int64_t token : order) total += weight(token);
   double left = share * total;
-  for (const int64_t token : order)
-    if ((left -= weight(token)) < 0) return token;
+  for (const int64_t token : order) {
+    left -= weight(token);
+    if (left < 0) return token;
+  }
   return order.back();
 }
 

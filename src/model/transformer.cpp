@@ -12,6 +12,7 @@
 #include "model/forward.h"
 #include "model/linear.h"
 #include "model/norm.h"
+#include "model/sentence_pairs.h"
 
 namespace headlight::model {
 namespace {
@@ -114,6 +115,7 @@ at::Tensor output(const Transformer& model, const at::Tensor& x) {
 }
 
 at::Tensor logits(const Transformer& model, const Inputs& inputs, const Pass& pass) {
+  if (tells_partners(model.config, inputs)) return partner_logits(model, inputs, pass);
   return output(model, transformed(model, hidden(model, inputs, pass), inputs));
 }
 
@@ -127,7 +129,8 @@ at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor
   check(model, inputs, pass);
   const bool image = model.config.patch > 0 && model.config.kind == Kind::encoder_only;
   const at::Tensor& read = image ? inputs.pixels : inputs.tokens;
-  const bool every = model.config.output_place == OutputPlace::every;
+  const bool every =
+      model.config.output_place == OutputPlace::every && !tells_partners(model.config, inputs);
   check_labels(model.config, labels, read.sizes().slice(0, every ? 2 : 1));
   const at::Tensor flat = labels.reshape({-1});
   if (!every) return cross_entropy(logits(model, inputs, pass), flat, true, pass.label_smoothing);

@@ -103,7 +103,7 @@ Transformer copy_of(const Transformer& model);
 struct Inputs {
   at::Tensor tokens;          // [B, N] int64; encoder_decoder: what the decoder reads
   at::Tensor lengths;         // [B] int64: tokens from there on are padding; undefined: none are
-  at::Tensor source;          // [B, S] int64; encoder_decoder only
+  at::Tensor source;          // [B, S] int64; encoder_decoder, and sentence_pairs.h
   at::Tensor source_lengths;  // [B] int64, or undefined
   // Instead of lengths, for padding anywhere: [B, N] and [B, S], 0 is padding.
   at::Tensor mask, source_mask;
@@ -167,11 +167,11 @@ struct Pass {
 
 // [B, N, D], after the final norm if there is one.
 at::Tensor hidden(const Transformer& model, const Inputs& inputs, const Pass& pass = {});
-// [B, N, classes], or [B, classes] where the output reads one token a row. Throws Error (usage) for
-// a model without an output.
+// [B, N, classes], or [B, classes] where the output reads one token a row, or [B, B] of the pairs
+// of sentence_pairs.h. Throws Error (usage) for a model without an output.
 at::Tensor logits(const Transformer& model, const Inputs& inputs, const Pass& pass = {});
 
-// Labels are [B, N] int64 ([B] where the output reads one token a row), each that of its own
+// Labels are [B, N] int64 ([B] where logits are [B, classes]), each that of its own
 // place; a label of -100 is not scored.
 inline constexpr int64_t kUnscored = -100;
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 
@@ -41,7 +42,7 @@ std::string cell_of(const InspectedLayer& layer, size_t head, const Layout& layo
   const RoleOfHead role = role_of(layer, head);
   std::string text(1, role.letter);
   if (layout.cell == 5 && role.strength)
-    text += fmt::format("{:<3}", std::min(99, static_cast<int>(*role.strength * 100 + 0.5)));
+    text += fmt::format("{:<3}", std::min(99L, std::lround(*role.strength * 100)));
   const int filled = static_cast<int>(text.size());
   return painted(text, role.strength.value_or(0), colour) +
          std::string(static_cast<size_t>(std::max(0, layout.cell - filled)), ' ');
@@ -65,12 +66,13 @@ std::string grid_of(const std::vector<const InspectedLayer*>& layers, int width,
   for (int h = 0; h < layout.in_line; ++h) {
     const bool named = layout.cell > 2 || h % 5 == 0;
     const std::string number = named ? std::to_string(h) : "";
-    if (static_cast<int>(head_line.size()) > layout.label + h * layout.cell) continue;
-    head_line.resize(static_cast<size_t>(layout.label + h * layout.cell), ' ');
+    const int place = layout.label + h * layout.cell;
+    if (std::ssize(head_line) > place) continue;
+    head_line.resize(static_cast<size_t>(place), ' ');
     head_line += number;
   }
-  const auto end = static_cast<size_t>(layout.label + layout.in_line * layout.cell);
-  head_line.resize(std::max(end, head_line.size()), ' ');
+  const int end = layout.label + layout.in_line * layout.cell;
+  head_line.resize(std::max(static_cast<size_t>(end), head_line.size()), ' ');
   out += head_line + "  effective\n";
   for (const InspectedLayer* layer : layers) {
     const size_t heads = layer->analysis.structure.size();

@@ -106,7 +106,7 @@ void ProgressLine::finish() {
   if (finished_) return;
   finished_ = true;
   if (!drawn_) return;
-  fmt::print(options_.stream, "\r\033[K");
+  std::fputs("\r\033[K", options_.stream);  // throws nothing: the destructor comes here
   std::fflush(options_.stream);
 }
 

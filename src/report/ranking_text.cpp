@@ -50,7 +50,7 @@ std::string grid(const Ranking& ranking, int width, bool colour) {
   const int64_t in_line = std::clamp<int64_t>((width - kLabel) / cell, 1, heads);
   std::string out(static_cast<size_t>(kLabel), ' ');
   for (int64_t h = 0; h < in_line; ++h) out += fmt::format("{:>{}}", h, cell);
-  out += "\n";
+  out += '\n';
   for (const HeadLayer& layer : ranking.layers) {
     std::string line =
         fmt::format("{:<{}}", fmt::format("{}.{}", layer.stack, layer.layer), kLabel);

@@ -72,8 +72,8 @@ int terminal_width(Stream stream) {
   if (ioctl(descriptor(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
     return std::max<int>(20, size.ws_col);
   const char* columns = std::getenv("COLUMNS");
-  const int width = columns ? std::atoi(columns) : 0;
-  return width > 0 ? std::max(20, width) : 80;
+  const long width = columns ? std::strtol(columns, nullptr, 10) : 0;
+  return width > 0 ? static_cast<int>(std::clamp(width, 20L, 1000L)) : 80;
 }
 
 bool use_colour(Stream stream) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -52,7 +53,9 @@ struct Vector {
 
   // The compiler sees twelve equal sums and must not make one of them.
   [[gnu::always_inline]] static void keep_apart(Type& x) {
-#if defined(__x86_64__)
+#if defined(__clang__)
+    asm volatile("" : "+m"(x));  // it looks at registers before it knows the caller's target
+#elif defined(__x86_64__)
     asm volatile("" : "+x"(x));
 #elif defined(__aarch64__)
     asm volatile("" : "+w"(x));
@@ -130,8 +133,9 @@ double read_bandwidth(int threads) {
   constexpr int64_t kPiece = int64_t{8} << 20, kPieces = 48, kRounds = 4 * kPieces;
   constexpr int64_t kNumbers = kPiece / static_cast<int64_t>(sizeof(float));
   std::vector<float> memory(kPieces * kNumbers + 16, 1.0f);
-  const auto aligned = (reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64;
-  const float* data = reinterpret_cast<const float*>(aligned);
+  void* aligned = memory.data();
+  size_t space = memory.size() * sizeof(float);
+  const float* data = static_cast<const float*>(std::align(64, space - 64, aligned, space));
   const int64_t share = kNumbers / threads / 64 * 64;
   const double seconds = fastest(threads, kRounds, [&](int thread, int round) {
     best.read(data + round % kPieces * kNumbers + thread * share, share);

@@ -72,7 +72,7 @@ class QuestionReader {
       const std::string said = text::trimmed(rest.substr(0, tab));
       if (said.empty()) refuse(i, "says nothing after its number");
       if (tab == std::string::npos && !said.ends_with('?')) {
-        facts = facts.empty() ? said : said + " " + facts;
+        facts.insert(0, facts.empty() ? said : said + " ");
         continue;
       }
       const std::string after = tab == std::string::npos ? "" : rest.substr(tab + 1);

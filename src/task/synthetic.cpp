@@ -142,7 +142,7 @@ std::string symbol_text(int64_t symbol, int64_t symbols) {
 }
 
 Definition say_again(int64_t count, int64_t symbols,
-                     std::function<void(std::span<int64_t>)> order) {
+                     const std::function<void(std::span<int64_t>)>& order) {
   Definition task;
   task.info.length = 2 * count;
   task.info.symbols = symbols + 1;

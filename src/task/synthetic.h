@@ -48,7 +48,8 @@ std::string symbol_text(int64_t symbol, int64_t symbols);
 // `count` symbols, a separator, then all but the last of them in another order; the labels from the
 // separator on are all of them in that order. `order` arranges them. Name, chance and steps are the
 // task's.
-Definition say_again(int64_t count, int64_t symbols, std::function<void(std::span<int64_t>)> order);
+Definition say_again(int64_t count, int64_t symbols,
+                     const std::function<void(std::span<int64_t>)>& order);
 // base^exponent, or an Error (usage) of `arguments` if it is more classes than a model should have.
 int64_t class_count(int64_t base, int64_t exponent, const Arguments& arguments);
 // `base` steps, stretched for harder sizes, to a multiple of `every`, at most 20,000.

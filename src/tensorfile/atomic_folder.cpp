@@ -66,7 +66,7 @@ void copy_files(const fs::path& from, const fs::path& to, bool (*wanted)(const f
   fs::recursive_directory_iterator entry(from, error), end;
   for (; !error && entry != end; entry.increment(error)) {
     const fs::path& path = entry->path();
-    if (path.filename().string().starts_with(".")) {
+    if (path.filename().string().starts_with('.')) {
       entry.disable_recursion_pending();
       continue;
     }

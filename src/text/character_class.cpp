@@ -81,6 +81,8 @@ bool is_nonspacing_mark(char32_t code) {
     case 0xA9BD:
     case 0x111C9:
       return false;
+    default:
+      break;
   }
   return is_in(category(code), U_GC_MN_MASK) && known_in_version(code, 8);
 }

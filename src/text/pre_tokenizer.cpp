@@ -22,7 +22,7 @@ void put(Range range, std::vector<Range>& out) {
 // Joins separators to the part before them, or in reverse order to the part after them; of several
 // in a row only the nearest.
 template <typename Iterator>
-std::vector<Range> merged(Iterator begin, Iterator end) {
+std::vector<Range> merged(const Iterator& begin, const Iterator& end) {
   std::vector<Range> out;
   bool before = false;  // whether the last part was a separator
   for (Iterator part = begin; part != end; ++part) {

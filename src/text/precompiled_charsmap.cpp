@@ -102,7 +102,8 @@ PrecompiledCharsmap read_charsmap(std::string_view base64) {
     if (value == std::string_view::npos)
       throw Error(ErrorKind::bad_input, "the character map is not base64");
     bits = bits << 6 | static_cast<uint32_t>(value);
-    if ((count += 6) >= 8) {
+    count += 6;
+    if (count >= 8) {
       count -= 8;
       bytes.push_back(static_cast<char>(bits >> count & 0xFF));
     }

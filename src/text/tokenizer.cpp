@@ -58,11 +58,13 @@ Encoding encode_alone(const TokenizerParts& parts, std::string_view text, int64_
                stretch.text.substr(begin, end - begin), type_id);
       } else {
         const bool whole = begin == 0 && end == stretch.text.size();
-        append_words(parts,
-                     pre_tokenize(parts.pre_tokenizers,
-                                  whole ? std::move(stretch) : stretch.slice(begin, end)),
-                     type_id, cache, out);
-        if (whole) break;
+        if (whole) {
+          append_words(parts, pre_tokenize(parts.pre_tokenizers, std::move(stretch)), type_id,
+                       cache, out);
+          break;
+        }
+        append_words(parts, pre_tokenize(parts.pre_tokenizers, stretch.slice(begin, end)), type_id,
+                     cache, out);
       }
     }
   }

@@ -22,7 +22,7 @@ tensorfile::NamedArray named(const std::string& name, const at::Tensor& tensor) 
                                        tensor.const_data_ptr())};
 }
 
-void fill(at::Tensor tensor, const tensorfile::TensorFile& file, const std::string& name) {
+void fill(const at::Tensor& tensor, const tensorfile::TensorFile& file, const std::string& name) {
   const tensorfile::Array& array = file.at(name);
   if (array.dtype != tensorfile::DType::f32 || array.shape != tensor.sizes().vec())
     throw Error(ErrorKind::bad_input,

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -37,6 +39,11 @@ def headlight(tmp_path):
         return outcome
 
     return run
+
+
+def catches_ctrl_c(pid):
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return int(caught[1], 16) >> (signal.SIGINT - 1) & 1
 
 
 def numbers_of(report):

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from conftest import ROOT, SHARED
-from tiny_models import H, L, V, forward, write_gpt2
+from tiny_models import D, H, L, V, forward, write_gpt2
 
 IDS = [3, 14, 15, 9, 26, 5, 35, 8, 3, 14]
 TOKENS = ",".join(map(str, IDS))
@@ -50,6 +50,41 @@ def test_the_numbers_are_those_of_the_attention(headlight, weights):
         values = numpy.linalg.eigvalsh(overlap / H).clip(1e-15)
         assert layer["redundancy"]["effective_heads"] == pytest.approx(
             math.exp(-(values * numpy.log(values)).sum()), rel=1e-3)
+
+
+def page_of(path):
+    packed = re.search(r'id="report">([^<]+)<', path.read_text()).group(1)
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
+def drawn_map(shown, head):
+    return numpy.frombuffer(base64.b64decode(shown["heads"][head]), numpy.uint8).reshape(
+        shown["rows"], shown["columns"])
+
+
+def test_weights_by_norm(headlight, tmp_path, weights):
+    tensors = write_gpt2(tmp_path / "m", tokenizer=True)
+    plain = headlight("inspect", "m", "--tokens", TOKENS, "--json").json()
+    report = valid(headlight("inspect", "m", "--tokens", TOKENS, "--weight", "norm", "--html", "page.html",
+                             "--json").json())
+    assert (plain["weight"], report["weight"]) == ("attention", "norm")
+    maps = [layer["map"] for layer in page_of(tmp_path / "page.html")["layers"]]
+    for l, layer in enumerate(report["layers"]):
+        at = f"h.{l}."
+        x = weights[f"hidden_states.{l}"]
+        centred = x - x.mean(-1, keepdims=True)
+        x = centred / numpy.sqrt((centred ** 2).mean(-1, keepdims=True) + 1e-5)
+        x = x * tensors[at + "ln_1.weight"] + tensors[at + "ln_1.bias"]
+        v = (x @ tensors[at + "attn.c_attn.weight"] + tensors[at + "attn.c_attn.bias"])[:, 2 * D:]
+        for h, head in enumerate(layer["structure"]):
+            mine = slice(h * D // H, (h + 1) * D // H)
+            norms = numpy.linalg.norm(v[:, mine] @ tensors[at + "attn.c_proj.weight"][mine], axis=1)
+            w = weights[f"attentions.{l}"][h] * norms
+            w /= w.sum(-1, keepdims=True)
+            assert head["confidence"] == pytest.approx(w.max(-1).mean(), rel=1e-4)
+            assert head["first_token_mass"] == pytest.approx(w[:, 0].mean(), rel=1e-4)
+            assert numpy.abs(drawn_map(maps[l], h) - 255 * numpy.sqrt(w)).max() <= 0.52
+        assert layer["redundancy"] == plain["layers"][l]["redundancy"]
 
 
 def test_many_lines_pool_by_rows_and_have_intervals(headlight, tmp_path, weights):
@@ -151,15 +186,13 @@ def test_a_page_and_a_picture_are_written_beside_the_table(headlight, tmp_path, 
     said = headlight("inspect", "m", "--tokens", "3,14,15,9,26,5", "--html", "page.html", "--svg",
                      "grid.svg", "--json").json()
     assert all("map" not in layer for layer in said["layers"])
-    page = (tmp_path / "page.html").read_text()
-    packed = re.search(r'id="report">([^<]+)<', page).group(1)
-    report = json.loads(zlib.decompress(base64.b64decode(packed)))
+    report = page_of(tmp_path / "page.html")
     trace = headlight("trace", "m", "--tokens", "3,14,15,9,26,5", "--attentions", "--out", "t.safetensors")
     attention = load_file(tmp_path / "t.safetensors")
     for layer in report["layers"]:
         shown = layer["map"]
-        for head, text in enumerate(shown["heads"]):
-            drawn = numpy.frombuffer(base64.b64decode(text), numpy.uint8).reshape(6, 6)
+        for head in range(H):
+            drawn = drawn_map(shown, head)
             exact = attention[f"attentions.{layer['layer']}"][0, head]
             assert numpy.abs(drawn - 255 * numpy.sqrt(exact)).max() <= 0.51
         layer.pop("map")
@@ -173,12 +206,11 @@ def test_large_maps_are_pooled_by_their_largest_weight(headlight, tmp_path):
     tokens = ",".join(str(i * 7 % 40) for i in range(200))
     headlight("inspect", "long", "--tokens", tokens, "--html", "page.html", "--random-repeat", "0")
     headlight("trace", "long", "--tokens", tokens, "--attentions", "--out", "t.safetensors")
-    packed = re.search(r'id="report">([^<]+)<', (tmp_path / "page.html").read_text()).group(1)
-    shown = json.loads(zlib.decompress(base64.b64decode(packed)))["layers"][0]["map"]
+    shown = page_of(tmp_path / "page.html")["layers"][0]["map"]
     exact = load_file(tmp_path / "t.safetensors")["attentions.0"][0, 0]
     rows, keys = shown["rows"], shown["queries"]
     assert rows < keys == 200
-    drawn = numpy.frombuffer(base64.b64decode(shown["heads"][0]), numpy.uint8).reshape(rows, rows)
+    drawn = drawn_map(shown, 0)
     for r in range(rows):
         for c in range(rows):
             block = exact[r * keys // rows:-(-(r + 1) * keys // rows), c * keys // rows:-(-(c + 1) * keys // rows)]

@@ -2,12 +2,16 @@
 
 import json
 import os
+import resource
+import signal
+import subprocess
+import time
 
 import numpy
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import ROOT, SHARED
+from conftest import PROGRAM, ROOT, SHARED, catches_ctrl_c
 from tiny_models import D, H, L, V, forward, write_gpt2
 
 IDS = [3, 14, 15, 9, 26, 5, 35, 8]
@@ -255,6 +259,31 @@ def test_a_place_that_cannot_be_written_is_named(headlight, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     err = headlight("prune", "m", "--heads", "self.0.0", "--out", "locked/p", code=3).err
     assert "locked" in err
+
+
+def test_after_ctrl_c_nothing_is_left(tmp_path):
+    write_gpt2(tmp_path / "m", tokenizer=True)
+    write_lines(tmp_path / "lines.txt", 3000)
+    process = subprocess.Popen([PROGRAM, "prune", "m", "--keep", "50%", "--data", "lines.txt", "--out", "p"],
+                               cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not catches_ctrl_c(process.pid):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and out == "", out + err
+    assert sorted(os.listdir(tmp_path)) == ["lines.txt", "m"]
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(headlight, tmp_path):
+    write_gpt2(tmp_path / "m")
+
+    def files_of_4_kb():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    err = headlight("prune", "m", "--heads", "self.0.1", "--out", "p", code=4, preexec_fn=files_of_4_kb).err
+    assert "model.safetensors" in err and "no room on the disk" in err
+    assert os.listdir(tmp_path) == ["m"]
 
 
 def test_a_place_below_a_file_is_named(headlight, tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from conftest import PROGRAM, ROOT, SHARED
+from conftest import PROGRAM, ROOT, SHARED, catches_ctrl_c
 from tiny_models import D, H, L, forward, write_gpt2
 
 LINES = [[3, 14, 15, 9, 26, 5], [35, 8, 3], [1, 2, 3, 4, 5, 6, 7, 8], [30, 31, 30, 31, 30], [9, 17]]
@@ -189,11 +189,6 @@ def long_work(tmp_path):
     (tmp_path / "many.txt").write_text("\n".join(
         " ".join(f"w{i}" for i in random.integers(1, 40, 20)) for _ in range(150)) + "\n")
     return ["rank", "m", "--data", "many.txt", "--json", "--quiet"]
-
-
-def catches_ctrl_c(pid):
-    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
-    return int(caught[1], 16) >> (signal.SIGINT - 1) & 1
 
 
 @pytest.mark.parametrize("named", [True, False])

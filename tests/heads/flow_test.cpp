@@ -4,6 +4,7 @@
 
 #include <Eigen/Dense>
 
+#include "heads/stable_solve.h"
 #include "heads/walks.h"
 #include "patterns.h"
 
@@ -146,6 +147,32 @@ TEST(Flow, HittingTimesSolveTheirEquations) {
       for (int64_t i = 0; i < n - 1; ++i)
         EXPECT_NEAR(flow.hitting_times[i] / times[i], 1, 1e-9) << seed;
     }
+}
+
+TEST(Flow, IterationFindsWhatEliminationFinds) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    const int64_t n = 150;
+    const TokenGraph graph(random_rows(n, false, 1.5, seed), n, n / 3, false);
+    const std::vector<bool> stranded(n, false);
+    const std::vector<double> exact = eliminate(graph, stranded);
+    const HittingTimes found = iterate(graph, stranded);
+    ASSERT_FALSE(found.residual);
+    for (int64_t i = 0; i < n; ++i)
+      EXPECT_NEAR(found.times[i], exact[i], 1e-7 * (1 + exact[i])) << i;
+  }
+}
+
+TEST(Flow, BeyondWhatIsEliminatedUniformAttentionIsMetInAsManySteps) {
+  constexpr int64_t kTokens = 4100;  // elimination ends at 4,096
+  const std::vector<float> zeros(kTokens * 8, 0.0f);
+  Attention attention{.heads = 1, .queries = kTokens, .keys = kTokens};
+  const HeadTensor<const float> all{.data = zeros.data(), .row_stride = 8};
+  attention.queries_and_keys = QueriesAndKeys{.q = all, .k = all, .kv_heads = 1, .head_dim = 8};
+  AnalysisOptions options;
+  options.redundancy = options.many_steps = false;
+  const Flow flow = analyse(attention, options).flow.at(0).heads.at(0);
+  EXPECT_NEAR(*flow.hitting_mean, kTokens - 1, 1e-3);
+  EXPECT_FALSE(flow.hitting_residual);
 }
 
 TEST(Flow, BoundsByBackwardMixingHoldOnRandomGraphs) {

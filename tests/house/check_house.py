@@ -80,6 +80,26 @@ def files_hold_one_idea(files):
             yield f"{path}: the name says the mechanism, not the idea"
 
 
+def names_are_unique_in_a_floor(files):
+    """Several files of a floor are compiled as one, so that what each has in an anonymous namespace
+    meets there: constants and types by name, functions by name and parameters."""
+    seen = {}
+    for path in files:
+        if path.parts[0] != "src" or path.suffix != ".cpp":
+            continue
+        anonymous = re.findall(r"^namespace \{\n(.*?)^\}  // namespace$", (ROOT / path).read_text(), re.M | re.S)
+        for text in anonymous:
+            names = re.findall(r"^(?:struct|class|enum class) (\w+)[^;]*?\{", text, re.M)
+            names += re.findall(r"^(?:constexpr|const|thread_local|static) [^(;={]*?\b(\w+)(?:\[\w*\])*(?: =|\{|;)", text, re.M)
+            for name, parameters in re.findall(r"^[\w:\[][^\n(;={]*?[ &*](\w+)\(([^)]*)\)[^;]*?\{", text, re.M):
+                types = [re.sub(r"\s*\b\w+(\s*=.*)?$", "", one.strip()) for one in parameters.split(",")]
+                names.append(f"{name}({', '.join(' '.join(one.split()) for one in types)})")
+            for name in names:
+                other = seen.setdefault((path.parts[1], name), path)
+                if other != path:
+                    yield f"{path}: {name} is in {other} too; what a floor hides must differ, it is compiled as one"
+
+
 def nothing_of_one_machine_is_written_down(files):
     machine_path = re.compile(r"(^|[^A-Za-z0-9_.])/(tmp|work|root|home)/[A-Za-z0-9_]")
     host = re.compile(r"https?://[^ \"]*(registry|pypi|mirror|deb\.)")
@@ -105,7 +125,7 @@ def main():
     files = tracked_files()
     suite = ElementTree.Element("testsuite", name="house")
     failures = 0
-    for check in (no_floor_includes_a_higher_one, every_floor_is_known, files_hold_one_idea,
+    for check in (no_floor_includes_a_higher_one, every_floor_is_known, files_hold_one_idea, names_are_unique_in_a_floor,
                   nothing_of_one_machine_is_written_down, no_large_file_is_tracked):
         case = ElementTree.SubElement(suite, "testcase", name=check.__name__)
         problems = list(check(files))

@@ -150,8 +150,10 @@ int64_t ConfigReader::labels() const {
   if (has("num_labels")) return size({"num_labels"});
   const nlohmann::json* entry = nullptr;
   const char* key = nullptr;
-  for (const char* name : {"id2label", "label2id"})
-    if ((entry = find({name}, &key))) break;
+  for (const char* name : {"id2label", "label2id"}) {
+    entry = find({name}, &key);
+    if (entry) break;
+  }
   if (!entry) return 2;  // the default of transformers
   if (!entry->is_object() || entry->empty()) refuse(key, "it must name the classes");
   return static_cast<int64_t>(entry->size());

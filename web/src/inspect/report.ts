@@ -9,6 +9,7 @@ export interface InspectReport {
   examples: number;
   tokens?: string[];
   target_tokens?: string[];
+  weight: "attention" | "norm";
   random_repeat: number;
   sentences: string[];
   notes: string[];

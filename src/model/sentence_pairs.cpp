@@ -1,0 +1,39 @@
+#include "model/sentence_pairs.h"
+
+#include <ATen/ATen.h>
+
+namespace headlight::model {
+namespace {
+
+constexpr double kSharpness = 20;  // of sentence-transformers' MultipleNegativesRankingLoss
+
+// [B, D], of length 1.
+at::Tensor sentence_vectors(const Transformer& model, const Inputs& texts, const Pass& pass) {
+  const at::Tensor states = hidden(model, texts, pass);
+  at::Tensor vectors;
+  if (texts.mask.defined()) {
+    const at::Tensor real = texts.mask.ne(0).to(states.scalar_type()).unsqueeze(2);
+    vectors = (states * real).sum(1) / real.sum(1).clamp_min(1);
+  } else {
+    vectors = states.mean(1);
+  }
+  return vectors / vectors.norm(2, 1, true).clamp_min(1e-12);
+}
+
+}  // namespace
+
+bool tells_partners(const Config& c, const Inputs& inputs) {
+  return c.kind == Kind::encoder_only && c.patch == 0 && !c.output && inputs.source.defined();
+}
+
+at::Tensor partner_logits(const Transformer& model, const Inputs& inputs, const Pass& pass) {
+  Inputs first, second;
+  first.tokens = inputs.tokens;
+  first.mask = inputs.mask;
+  second.tokens = inputs.source;
+  second.mask = inputs.source_mask;
+  return sentence_vectors(model, first, pass).matmul(sentence_vectors(model, second, pass).t()) *
+         kSharpness;
+}
+
+}  // namespace headlight::model
