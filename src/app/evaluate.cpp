@@ -86,16 +86,17 @@ void evaluate_model(const DataOptions& options, const Common& common) {
                    {.title = "value"},
                    {.title = "95 % interval"},
                    {.title = "of", .right = false, .drop = 1}};
-  const auto add = [&](const char* name, double value, double low, double high, const char* of) {
+  const auto add = [&](const char* name, double value, double low, double high,
+                       const std::string& of) {
     table.rows.push_back(
         {name, report::significant(value, 4),
          fmt::format("{} to {}", report::significant(low, 4), report::significant(high, 4)), of});
   };
-  add("loss", loss.mean, loss.low, loss.high, "nats a token");
+  add("loss", loss.mean, loss.low, loss.high, fmt::format("nats a {}", data.unit));
   add("perplexity", std::exp(loss.mean), std::exp(loss.low), std::exp(loss.high),
-      "equally likely tokens to choose from");
+      "equally likely answers to choose from");
   fmt::print("{}, {}\n{}", report::counted(int64_t(items.size()), "line"),
-             report::counted(tokens, "token"),
+             report::counted(tokens, data.unit),
              report::render(table, report::terminal_width(), report::use_colour()));
   if (!data.note.empty())
     fmt::print("\n{}\n", report::wrapped(data.note, report::terminal_width()));

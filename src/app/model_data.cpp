@@ -244,6 +244,7 @@ ModelData read_data(const DataOptions& o, const model::Transformer& model, uint6
   else if (!o.labels.empty())
     throw Error(ErrorKind::usage, "--labels: the data holds labels already; leave it away");
   data.note = input.note;
+  data.unit = to_match ? "pair" : is_classifier(data.model.config) ? "example" : "token";
   data.examples = examples_of(input, data.model.config);
   std::erase_if(data.examples, [](const lab::Example& example) {
     return example.labels.eq(model::kUnscored).all().item<bool>();
