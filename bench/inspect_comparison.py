@@ -7,8 +7,8 @@ attention, output_attentions and NumPy, on one text. Random weights in the shape
 
 The other side computes per row entropy, mean distance, first-token, self, previous and next mass and
 the largest weight, and the Bhattacharyya kernel between the heads of every layer: less than inspect
-does (docs/metrics.md, A, B, C and E). Time is that of the work alone: loading libraries and weights
-is left out on both sides, by subtracting a run on 8 tokens.
+does (docs/metrics.md, A, B, C and E). Time is processor time of the work alone, on one thread:
+loading libraries and weights is left out on both sides, by subtracting a run on 8 tokens.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 LAYERS, HEADS, WIDTH, VOCABULARY = 6, 12, 384, 4096
@@ -58,18 +57,16 @@ def usual_way(folder, length):
 
 
 def measured(command):
-    """Seconds and peak memory in bytes of a process; nothing where it fails for want of memory."""
-    start = time.perf_counter()
+    """Processor seconds and peak memory in bytes of a process; nothing where it fails for want of memory."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     error = process.stderr.read().decode(errors="replace")
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
     if process.returncode != 0:
         if "memory" in error.lower() or process.returncode == -9:
             return None
         sys.exit(f"{command[0]} ended with {process.returncode}: {error[-2000:]}")
-    return seconds, usage.ru_maxrss * 1024
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def main():

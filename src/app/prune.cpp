@@ -122,7 +122,7 @@ std::vector<std::string> notes(const PruneOptions& options, const lab::PruneData
                               : "Heads were chosen and the model trained";
   if (measured_on == 0)
     add("Without --data there is no loss; logits were compared on random inputs.");
-  else if (chosen_on == 1 && measured_on == 1)
+  else if (!data.examples.apart)
     add(did + " and the loss measured on the only example.");
   else if (chosen_on > 0)
     add(fmt::format("{} on {} of {} examples; the loss is that of {}.", did, chosen_on,

@@ -9,7 +9,8 @@
 namespace headlight::heads {
 namespace {
 
-constexpr int64_t kEliminationNodes = 4096;
+// Below, elimination is quick; above, it is there for graphs on which iteration does not settle.
+constexpr int64_t kEliminatedAtOnce = 128, kLargestEliminated = 4096;
 
 }  // namespace
 
@@ -69,8 +70,11 @@ HittingTimes hitting_times(const TokenGraph& graph) {
     return {hitting.times(), std::nullopt};
   }
   const std::vector<bool> stranded = may_never_arrive(graph);
-  if (n <= kEliminationNodes) return {eliminate(graph, stranded), std::nullopt};
-  return iterate(graph, stranded);
+  if (n > kEliminatedAtOnce) {
+    HittingTimes found = iterate(graph, stranded);
+    if (!found.residual || n > kLargestEliminated) return found;
+  }
+  return {eliminate(graph, stranded), std::nullopt};
 }
 
 void summarise_hitting(HittingTimes hitting, Flow& flow) {

@@ -118,7 +118,7 @@ size_t step_within(const std::vector<double>& losses, double increase, size_t mo
 }
 
 Halves held_out(const std::vector<Example>& examples) {
-  if (examples.size() < 2) return {examples, examples};
+  if (examples.size() < 2) return {examples, examples, false};
   constexpr size_t kEvery = 5;
   const size_t place = std::min(kEvery, examples.size()) - 1;
   Halves halves;

@@ -37,6 +37,7 @@ size_t step_within(const std::vector<double>& losses, double increase, size_t mo
 // for both.
 struct Halves {
   std::vector<Example> chosen_on, measured_on;
+  bool apart = true;  // false: there is one example, and it is both
 };
 Halves held_out(const std::vector<Example>& examples);
 

@@ -162,6 +162,19 @@ TEST(Flow, IterationFindsWhatEliminationFinds) {
   }
 }
 
+TEST(Flow, WhereIterationDoesNotSettleEliminationDoes) {
+  // A walk that hardly moves, back and forth on a line of 600: times of about 600^2 / leak.
+  constexpr int64_t kTokens = 600;
+  Rows rows(kTokens * kTokens, 0.0);
+  for (int64_t i = 0; i < kTokens; ++i)
+    for (const int64_t j : {i - 1, i + 1})
+      if (j >= 0 && j < kTokens) rows[i * kTokens + j] = i == 0 || i == kTokens - 1 ? 1 : 0.5;
+  const TokenGraph graph(rows, kTokens, kTokens - 1, false);
+  const std::vector<double> times = hitting_times(graph).times;
+  const std::vector<double> exact = eliminate(graph, std::vector<bool>(kTokens, false));
+  for (int64_t i = 0; i < kTokens; ++i) EXPECT_NEAR(times[i], exact[i], 1e-7 * (1 + exact[i]));
+}
+
 TEST(Flow, BeyondWhatIsEliminatedUniformAttentionIsMetInAsManySteps) {
   constexpr int64_t kTokens = 4100;  // elimination ends at 4,096
   const std::vector<float> zeros(kTokens * 8, 0.0f);
