@@ -45,12 +45,16 @@ std::vector<bool> may_never_arrive(const TokenGraph& graph) {
   std::vector<bool> arrives(n, false), stranded(n, false);
   arrives[sink] = true;
   const auto spread = [&](std::vector<bool>& marked) {
-    for (bool changed = true; changed;) {
+    int64_t left = std::count(marked.begin(), marked.end(), false);
+    for (bool changed = left < n; changed && left > 0;) {
       changed = false;
       graph.descending([&](int64_t j, const double* row) {
-        if (!marked[j]) return;
+        if (!marked[j] || left == 0) return;
         for (int64_t i = 0; i < n; ++i)
-          if (row[i] > 0 && !marked[i] && i != sink) changed = marked[i] = true;
+          if (row[i] > 0 && !marked[i] && i != sink) {
+            changed = marked[i] = true;
+            --left;
+          }
       });
     }
   };
