@@ -87,8 +87,8 @@ struct PooledAnalysis {
   std::vector<BadHead> bad_heads;
 };
 
-// `structure`, `roles` and `sink_rate` become those of attention times value norms (Kobayashi et al.
-// 2020), which must be there and is moved from.
+// `structure`, `roles` and `sink_rate` become those of attention times value norms (Kobayashi et
+// al. 2020), which must be there and is moved from.
 void read_by_norm(PooledAnalysis& analysis);
 
 // Options may differ between sequences in what belongs to a sequence (tokens, separators, exclude,

@@ -1,5 +1,6 @@
 // What every head of a model does on given inputs, layer by layer: no layer's queries and keys are
-// kept beyond its turn. Matrices of tokens by tokens are those of one head's walks, see token_graph.h.
+// kept beyond its turn. Matrices of tokens by tokens are those of one head's walks, see
+// token_graph.h.
 #pragma once
 
 #include <cstdint>

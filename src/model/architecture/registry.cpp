@@ -6,7 +6,7 @@ namespace headlight::model {
 namespace {
 
 const Architecture* const kArchitectures[] = {&kBart,    &kBert,  &kDistilBert, &kGemma, &kGpt2,
-                                    &kGptNeox, &kLlama, &kT5,         &kVit};
+                                              &kGptNeox, &kLlama, &kT5,         &kVit};
 
 }  // namespace
 
@@ -18,7 +18,8 @@ const Architecture* find_architecture(const std::string& type) {
 
 std::vector<std::string> known_architectures() {
   std::vector<std::string> all;
-  for (const Architecture* one : kArchitectures) all.insert(all.end(), one->types.begin(), one->types.end());
+  for (const Architecture* one : kArchitectures)
+    all.insert(all.end(), one->types.begin(), one->types.end());
   std::sort(all.begin(), all.end());
   return all;
 }
