@@ -82,7 +82,10 @@ case "$goal" in
     install_packages "${test_packages[@]}"
     venv_install tests/requirements.txt
     ;;
-  lint) venv_install scripts/lint-requirements.txt build/lint-venv ;;
+  lint)
+    install_packages python3 python3-venv
+    venv_install scripts/lint-requirements.txt build/lint-venv
+    ;;
   bench) venv_install bench/requirements.txt build/bench-venv ;;
   neon) install_packages g++ cmake ninja-build "${neon_packages[@]}" ;;
   build) ;;

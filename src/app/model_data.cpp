@@ -227,7 +227,10 @@ model::Transformer load_model(const DataOptions& o) {
 
 ModelData read_data(const DataOptions& o, const model::Transformer& model, uint64_t seed) {
   const bool to_match = are_to_match(o, model.config);
-  if (!model.config.output && !to_match && o.input.inputs.empty() && o.data.extension() != ".npz")
+  Read read = read_input(o, model, to_match);
+  ModelInput& input = read.input;
+  ModelData data = data_of(input, model);
+  if (!data.model.config.output && !to_match)
     throw Error(
         ErrorKind::usage,
         fmt::format("{}: is a base model without an output layer, so it has no loss; {}a "
@@ -236,9 +239,6 @@ ModelData read_data(const DataOptions& o, const model::Transformer& model, uint6
                     model.config.kind == model::Kind::encoder_only && model.config.patch == 0
                         ? "pairs of texts that belong together (a .tsv, or --pairs) or "
                         : ""));
-  Read read = read_input(o, model, to_match);
-  ModelInput& input = read.input;
-  ModelData data = data_of(input, model);
   if (!input.labels.defined())
     input.labels = labels_for(o, data.model, input, std::move(read.classes), seed);
   else if (!o.labels.empty())

@@ -258,6 +258,8 @@ ModelInput read_model_input(const InputOptions& o, const model::Transformer& mod
 
 ModelInput read_partners(const InputOptions& o, const model::Transformer& model) {
   const LinePairs lines = line_pairs(o);
+  if (lines.first.size() < 2)
+    refuse_input("one pair alone is told from no other; give at least two");
   const text::Tokenizer tokenizer = tokenizer_of(o.model);
   ModelInput result = of_one_stack(model, encoded(tokenizer, lines.first));
   const ModelInput second = of_one_stack(model, encoded(tokenizer, lines.second));
@@ -265,10 +267,11 @@ ModelInput read_partners(const InputOptions& o, const model::Transformer& model)
   result.inputs.source_mask = second.inputs.mask;
   result.inputs.token_types = at::Tensor();
   result.labels = at::zeros({row_count(result.inputs)}, at::kLong);
+  const int64_t pairs = row_count(result.inputs);
   result.note = fmt::format(
       "The loss is that of telling which second text belongs to a first one, {} pairs of like "
       "length at a time, by the cosine of mean states times 20.",
-      std::min(lab::kPairsTogether, row_count(result.inputs)));
+      pairs / std::max<int64_t>(1, pairs / lab::kPairsTogether));
   return result;
 }
 

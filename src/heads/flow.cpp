@@ -7,16 +7,15 @@
 
 namespace headlight::heads {
 
-Flow flow_of_graph(const Pattern& pattern, const GraphNodes& nodes,
-                   const std::vector<double>& weights, const AnalysisOptions& options,
+Flow flow_of_times(const std::vector<double>& hitting_times) {
+  Flow flow;
+  summarise_hitting({hitting_times, std::nullopt}, flow);
+  return flow;
+}
+
+Flow flow_of_graph(const TokenGraph& graph, const AnalysisOptions& options,
                    const std::vector<double>* known) {
   Flow flow;
-  if (known && !options.many_steps) {
-    summarise_hitting({*known, std::nullopt}, flow);
-    return flow;
-  }
-  // Published mixing keeps a second matrix of the same size beside the graph's.
-  const TokenGraph graph(pattern, nodes, weights, options.memory_budget / 2);
   summarise_hitting(known ? HittingTimes{*known, std::nullopt} : hitting_times(graph), flow);
   if (!options.many_steps) return flow;
   flow.mixing_published = published_mixing_time(graph, options.horizon);

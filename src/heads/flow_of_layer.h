@@ -20,9 +20,11 @@ std::optional<Mixture> uniform_mixture(const std::vector<int64_t>& layer, int64_
 // Empty without output projections or if all of them are zero.
 std::optional<Mixture> output_norm_mixture(const Attention&, const std::vector<int64_t>& layer);
 
+// What hitting times alone tell.
+Flow flow_of_times(const std::vector<double>& hitting_times);
+
 // Everything about one graph. `known` are its hitting times where a pass has made them already.
-Flow flow_of_graph(const Pattern&, const GraphNodes&, const std::vector<double>& weights,
-                   const AnalysisOptions&, const std::vector<double>* known);
+Flow flow_of_graph(const TokenGraph&, const AnalysisOptions&, const std::vector<double>* known);
 
 // Gains over the best single head, and whether they are synergy.
 CombinedFlow compare_with_heads(Flow combined, std::vector<double> weights,

@@ -82,6 +82,7 @@ class Pass {
  private:
   void head_rows(int64_t head, int64_t first, int64_t rows);
   void baseline_rows(int64_t first, int64_t rows);
+  void keep_mixed_rows();
   void mixture_rows(int64_t first, int64_t rows);
   void similarity_rows(int64_t first, int64_t rows);
   void output_rows(int64_t first, int64_t rows);
@@ -104,8 +105,10 @@ class Pass {
   std::vector<CausalHitting> hitting_;             // [heads]
   std::vector<std::vector<CausalHitting>> mixed_;  // [layers][mixtures]
   std::vector<std::vector<Mixture>> mixtures_;     // [layers]: uniform, then output norm
-  std::vector<double> band_;                       // [heads][kBandRows][keys]
-  std::vector<double> outputs_;                    // collected rows of A V
+  // [layers][mixtures][nodes, nodes]: where hitting times need the whole matrix and there is room.
+  std::vector<std::vector<std::vector<double>>> mixed_rows_;
+  std::vector<double> band_;     // [heads][kBandRows][keys]
+  std::vector<double> outputs_;  // collected rows of A V
   int64_t collected_ = 0;
 };
 
@@ -191,6 +194,8 @@ Pass::Pass(const Attention& attention, const AnalysisOptions& options, SequenceS
       hitting_.assign(attention.heads, CausalHitting(nodes_->count()));
       for (const auto& mixtures : mixtures_)
         mixed_.emplace_back(mixtures.size(), CausalHitting(nodes_->count()));
+    } else {
+      keep_mixed_rows();
     }
   }
   band_.assign(attention.heads * kBandRows * attention.keys, 0.0);
@@ -203,7 +208,7 @@ void Pass::run() {
     const int64_t rows = std::min(kBandRows, keys_.queries - first);
     split_work(threads, attention_.heads, [&](int64_t h) { head_rows(h, first, rows); });
     baseline_rows(first, rows);
-    if (fused_hitting_) mixture_rows(first, rows);
+    if (fused_hitting_ || !mixed_rows_.empty()) mixture_rows(first, rows);
     if (sums_.similarity) similarity_rows(first, rows);
     if (sums_.output) output_rows(first, rows);
   }
@@ -270,8 +275,24 @@ void Pass::mixture_rows(int64_t first, int64_t rows) {
           row_kernels().add_scaled(mixed.data() + keys_.begin[i],
                                    band_of(h) + (i - first) * keys_.keys + keys_.begin[i],
                                    mixtures_[layer][m].weights[h], keys_.end[i] - keys_.begin[i]);
-        hit(mixed_[layer][m], i, mixed.data(), scratch);
+        if (fused_hitting_)
+          hit(mixed_[layer][m], i, mixed.data(), scratch);
+        else
+          node_row(*nodes_, mixed.data(),
+                   mixed_rows_[layer][m].data() + node_of_[i] * nodes_->count());
       }
+}
+
+// Without them every mixture makes the rows of all its heads once more.
+void Pass::keep_mixed_rows() {
+  size_t count = 0;
+  for (const auto& mixtures : mixtures_) count += mixtures.size();
+  const double cells = std::pow(static_cast<double>(nodes_->count()), 2);
+  if (static_cast<double>(count * sizeof(double)) * cells >
+      static_cast<double>(options_.memory_budget) / 2)
+    return;
+  for (const auto& mixtures : mixtures_)
+    mixed_rows_.emplace_back(mixtures.size(), std::vector<double>(static_cast<size_t>(cells)));
 }
 
 void Pass::similarity_rows(int64_t first, int64_t rows) {
@@ -317,7 +338,8 @@ void Pass::finish_flow() {
   struct Piece {
     size_t layer;
     std::vector<double> weights;
-    const CausalHitting* hitting;
+    const std::vector<double>* hitting_times;  // null: not known yet
+    std::vector<double> rows;                  // of the graph; empty: made from the heads
     bool bad;
     Flow flow;
   };
@@ -328,20 +350,31 @@ void Pass::finish_flow() {
       std::vector<double> only(attention_.heads, 0.0);
       only[h] = 1;
       any_bad |= bad_[h];
-      pieces.push_back({layer, only, fused_hitting_ ? &hitting_[h] : nullptr, bad_[h], {}});
+      pieces.push_back(
+          {layer, only, fused_hitting_ ? &hitting_[h].times() : nullptr, {}, bad_[h], {}});
     }
     for (size_t m = 0; m < mixtures_[layer].size(); ++m)
-      pieces.push_back({layer,
-                        mixtures_[layer][m].weights,
-                        fused_hitting_ ? &mixed_[layer][m] : nullptr,
-                        any_bad,
-                        {}});
+      pieces.push_back(
+          {layer,
+           mixtures_[layer][m].weights,
+           fused_hitting_ ? &mixed_[layer][m].times() : nullptr,
+           mixed_rows_.empty() ? std::vector<double>() : std::move(mixed_rows_[layer][m]),
+           any_bad,
+           {}});
   }
   split_work(options_.threads, static_cast<int64_t>(pieces.size()), [&](int64_t k) {
     Piece& piece = pieces[k];
     if (piece.bad) return;
-    piece.flow = flow_of_graph(*pattern_, *nodes_, piece.weights, options_,
-                               piece.hitting ? &piece.hitting->times() : nullptr);
+    if (piece.hitting_times && !options_.many_steps) {
+      piece.flow = flow_of_times(*piece.hitting_times);
+      return;
+    }
+    // Published mixing keeps a second matrix of the same size beside the graph's.
+    const TokenGraph graph =
+        piece.rows.empty()
+            ? TokenGraph(*pattern_, *nodes_, piece.weights, options_.memory_budget / 2)
+            : TokenGraph(std::move(piece.rows), nodes_->count(), nodes_->sink, nodes_->causal);
+    piece.flow = flow_of_graph(graph, options_, piece.hitting_times);
   });
   size_t next = 0;
   for (size_t layer = 0; layer < sums_.layers.size(); ++layer) {

@@ -9,7 +9,7 @@
 namespace headlight::heads {
 namespace {
 
-constexpr int kIterations = 1000;
+constexpr int64_t kIterations = 1000;
 constexpr double kAccepted = 1e-8;
 
 double largest(const std::vector<double>& x) {
@@ -89,7 +89,9 @@ HittingTimes iterate(const TokenGraph& graph, const std::vector<bool>& stranded)
   for (int64_t i = 0; i < n; ++i) r[i] = b[i] - r[i];
   const std::vector<double> shadow = r;
   double rho = 1, alpha = 1, omega = 1, residual = largest(r) / largest(b);
-  for (int step = 0; step < kIterations && residual > kAccepted / 100; ++step) {
+  // Elimination of n nodes costs as much as n / 3 passes.
+  const int64_t most = std::min(kIterations, std::max<int64_t>(20, n / 3));
+  for (int64_t step = 0; step < most && residual > kAccepted / 100; ++step) {
     const double rho_next = kernels.dot(shadow.data(), r.data(), n);
     if (rho_next == 0 || omega == 0) break;
     const double beta = rho_next / rho * alpha / omega;
@@ -111,8 +113,11 @@ HittingTimes iterate(const TokenGraph& graph, const std::vector<bool>& stranded)
   // The recurrence drifts from the true residual: accept on the true one.
   apply(x, t);
   residual = 0;
-  for (int64_t i = 0; i < n; ++i)
-    if (unknown(i)) residual = std::max(residual, std::abs(b[i] - t[i]) / std::abs(x[i]));
+  for (int64_t i = 0; i < n; ++i) {
+    if (!unknown(i)) continue;
+    const double own = std::abs(b[i] - t[i]) / b[i];
+    residual = std::isnan(own) ? kInfinity : std::max(residual, own);
+  }
   HittingTimes result{std::vector<double>(n, kInfinity), std::nullopt};
   if (!(residual <= kAccepted)) result.residual = residual;
   for (int64_t i = 0; i < n; ++i)

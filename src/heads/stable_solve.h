@@ -12,8 +12,9 @@ namespace headlight::heads {
 // result to full relative accuracy. Stranded nodes get infinity.
 std::vector<double> eliminate(const TokenGraph&, const std::vector<bool>& stranded);
 
-// BiCGSTAB on the system scaled by its diagonal, one pass over the graph per product. Accepted at a
-// relative residual of 1e-8 in every component; else `residual` says what was reached.
+// BiCGSTAB on the system scaled by its diagonal, one pass over the graph per product. Accepted if
+// every component of the residual is at most 1e-8 of the right side's; the inverse has no negative
+// entry, so no time is then off by more than 1e-8 of itself. Else `residual` says what was reached.
 HittingTimes iterate(const TokenGraph&, const std::vector<bool>& stranded);
 
 }  // namespace headlight::heads

@@ -24,6 +24,7 @@ model::Capture::Layer row_of(const model::Capture::Layer& all, int64_t row) {
   model::Capture::Layer layer = all;
   layer.q = one(all.q);
   layer.k = one(all.k);
+  layer.v = one(all.v);
   layer.key_lengths = one(all.key_lengths);
   layer.key_allowed = one(all.key_allowed);
   return layer;

@@ -87,12 +87,12 @@ std::vector<Batch> batches_of(const model::Config& config, const std::vector<Exa
   };
   std::ranges::stable_sort(order, std::greater(), length);
   std::vector<Batch> batches;
+  const bool pairs = !examples.empty() && model::tells_partners(config, examples[0].inputs);
+  const size_t sets = std::max<size_t>(1, examples.size() / kPairsTogether);
   for (size_t first = 0; first < order.size();) {
-    const model::Inputs& in = examples[static_cast<size_t>(order[first])].inputs;
-    const auto rows = static_cast<size_t>(
-        model::tells_partners(config, in) ? kPairsTogether
-                                          : std::max<int64_t>(1, tokens / length(order[first])));
-    const size_t last = std::min(order.size(), first + rows);
+    const auto rows = static_cast<size_t>(std::max<int64_t>(1, tokens / length(order[first])));
+    const size_t last =
+        pairs ? (batches.size() + 1) * order.size() / sets : std::min(order.size(), first + rows);
     batches.push_back(batch_of(config, examples,
                                {order.begin() + static_cast<std::ptrdiff_t>(first),
                                 order.begin() + static_cast<std::ptrdiff_t>(last)}));

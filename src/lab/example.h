@@ -25,12 +25,12 @@ struct Batch {
   std::vector<int64_t> examples;  // which one stands in each row
 };
 
-// Pairs that are told apart from one another, whatever their length.
+// Pairs that are told apart from one another, whatever their length: so many, and less than twice.
 inline constexpr int64_t kPairsTogether = 32;
 
 // Examples of like length together, padded at the end with a mask, at most so many tokens a batch
-// (one example at least) or kPairsTogether: the longest first, so that memory runs out at once or
-// never.
+// (one example at least); pairs that are told apart in batches of one size, as far as it goes. The
+// longest first, so that memory runs out at once or never.
 std::vector<Batch> batches_of(const model::Config& config, const std::vector<Example>& examples,
                               int64_t tokens);
 

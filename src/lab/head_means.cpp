@@ -7,6 +7,7 @@
 
 #include "lab/head_layers.h"
 #include "model/attention_op.h"
+#include "model/sentence_pairs.h"
 
 namespace headlight::lab {
 
@@ -49,20 +50,23 @@ std::map<std::string, std::vector<at::Tensor>> head_means(
   double done = 0;
   for (const Batch& batch : batches) {
     if (before) before(done++ / static_cast<double>(batches.size()));
-    model::Capture capture;
-    capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
-    capture.on_layer = [&](model::Capture::Layer&& layer) {
-      at::Tensor heads = head_outputs(layer).to(at::kDouble);
-      const at::Tensor real = used_rows(batch.inputs, layer.stack, heads.size(1));
-      if (real.defined()) heads = heads * real.unsqueeze(2).unsqueeze(3);
-      const auto at = static_cast<size_t>(layer.layer);
-      means[layer.stack][at] += heads.sum({0, 1});
-      rows[layer.stack][at] += real.defined() ? real.sum().item<double>()
-                                              : static_cast<double>(heads.size(0) * heads.size(1));
-    };
-    model::Pass pass;
-    pass.capture = &capture;
-    model::hidden(model, batch.inputs, pass);
+    for (const model::Inputs& inputs : model::read_apart(model.config, batch.inputs)) {
+      model::Capture capture;
+      capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
+      capture.on_layer = [&](model::Capture::Layer&& layer) {
+        at::Tensor heads = head_outputs(layer).to(at::kDouble);
+        const at::Tensor real = used_rows(inputs, layer.stack, heads.size(1));
+        if (real.defined()) heads = heads * real.unsqueeze(2).unsqueeze(3);
+        const auto at = static_cast<size_t>(layer.layer);
+        means[layer.stack][at] += heads.sum({0, 1});
+        rows[layer.stack][at] += real.defined()
+                                     ? real.sum().item<double>()
+                                     : static_cast<double>(heads.size(0) * heads.size(1));
+      };
+      model::Pass pass;
+      pass.capture = &capture;
+      model::hidden(model, inputs, pass);
+    }
   }
   for (auto& [stack, layers] : means)
     for (size_t l = 0; l < layers.size(); ++l)

@@ -10,6 +10,7 @@
 #include "lab/head_means.h"
 #include "lab/inspection.h"
 #include "model/cut_heads.h"
+#include "model/sentence_pairs.h"
 
 namespace headlight::lab {
 namespace {
@@ -52,13 +53,17 @@ Products products_of(const model::Transformer& model, const std::vector<HeadPlac
   const auto add = [](at::Tensor& sum, const at::Tensor& part) {
     sum = sum.defined() ? sum + part : part;
   };
-  for (const Batch& batch : batches) {
+  std::vector<model::Inputs> passes;
+  for (const Batch& batch : batches)
+    for (model::Inputs& inputs : model::read_apart(model.config, batch.inputs))
+      passes.push_back(std::move(inputs));
+  for (const model::Inputs& inputs : passes) {
     model::Capture capture;
     capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
     capture.on_layer = [&](model::Capture::Layer&& layer) {
       if (layer.stack != heads[0].stack || layer.layer != heads[0].layer) return;
       at::Tensor y = head_outputs(layer).flatten(0, 1).to(at::kDouble);  // [B N, H, d]
-      const at::Tensor used = used_rows(batch.inputs, layer.stack, layer.q.size(2));
+      const at::Tensor used = used_rows(inputs, layer.stack, layer.q.size(2));
       if (used.defined()) y = y.index_select(0, used.flatten().nonzero().squeeze(1));
       all.rows += static_cast<double>(y.size(0));
       const at::Tensor first = y.select(1, heads[0].head);
@@ -70,7 +75,7 @@ Products products_of(const model::Transformer& model, const std::vector<HeadPlac
     };
     model::Pass pass;
     pass.capture = &capture;
-    model::hidden(model, batch.inputs, pass);
+    model::hidden(model, inputs, pass);
   }
   return all;
 }
@@ -83,8 +88,14 @@ std::vector<Twins> find_twins(const model::Transformer& model, const std::vector
   settings.random_repeat = 0;
   settings.flow = false;
   settings.threads = threads;
+  std::vector<Example> texts;
+  for (const Example& example : examples)
+    for (model::Inputs& inputs : model::read_apart(model.config, example.inputs)) {
+      texts.push_back(example);
+      texts.back().inputs = std::move(inputs);
+    }
   std::vector<Twins> all;
-  for (const InspectedLayer& layer : inspect(model, examples, settings, advanced).layers) {
+  for (const InspectedLayer& layer : inspect(model, texts, settings, advanced).layers) {
     const auto& found = layer.analysis.redundancy;
     if (!found || found->clusters.empty()) continue;
     const std::vector<int64_t>& cluster = found->clusters;

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "headlight/splitmix64.h"
+
 namespace headlight::model {
 namespace {
 
@@ -26,14 +28,23 @@ bool tells_partners(const Config& c, const Inputs& inputs) {
   return c.kind == Kind::encoder_only && c.patch == 0 && !c.output && inputs.source.defined();
 }
 
-at::Tensor partner_logits(const Transformer& model, const Inputs& inputs, const Pass& pass) {
+std::vector<Inputs> read_apart(const Config& c, const Inputs& inputs) {
+  if (!tells_partners(c, inputs)) return {inputs};
   Inputs first, second;
   first.tokens = inputs.tokens;
   first.mask = inputs.mask;
   second.tokens = inputs.source;
   second.mask = inputs.source_mask;
-  return sentence_vectors(model, first, pass).matmul(sentence_vectors(model, second, pass).t()) *
-         kSharpness;
+  return {first, second};
+}
+
+at::Tensor partner_logits(const Transformer& model, const Inputs& inputs, const Pass& pass) {
+  const std::vector<Inputs> texts = read_apart(model.config, inputs);
+  // With the same dropout a text would know its partner by what both miss.
+  Pass other = pass;
+  other.dropout_seed = SplitMix64::finalized(pass.dropout_seed + 1);
+  const at::Tensor first = sentence_vectors(model, texts[0], pass);
+  return first.matmul(sentence_vectors(model, texts[1], other).t()) * kSharpness;
 }
 
 }  // namespace headlight::model

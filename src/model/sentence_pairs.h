@@ -5,6 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "model/transformer.h"
 
 namespace headlight::model {
@@ -12,8 +14,11 @@ namespace headlight::model {
 // A base model of one encoder of texts, where inputs.source holds the second text of every row.
 bool tells_partners(const Config& config, const Inputs& inputs);
 
+// Inputs that a model reads in passes of their own: the two texts of such pairs, else all as it is.
+std::vector<Inputs> read_apart(const Config& config, const Inputs& inputs);
+
 // [B, B]: 20 times the cosine between every first and every second text, each the mean of its last
-// hidden states over what is no padding. Gates of a row hold for both of its texts.
+// hidden states over what is no padding by the masks. Gates of a row hold for both of its texts.
 at::Tensor partner_logits(const Transformer& model, const Inputs& inputs, const Pass& pass);
 
 }  // namespace headlight::model

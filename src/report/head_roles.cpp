@@ -36,7 +36,7 @@ int64_t head_number(const lab::InspectedLayer& layer, size_t head) {
 
 RoleOfHead role_of(const lab::InspectedLayer& layer, size_t head) {
   const auto& roles = layer.analysis.roles[head];
-  if (roles.empty()) return {.words = "not a number"};
+  if (roles.empty()) return {.words = "no weight, or not a number"};
   RoleOfHead role{.name = roles.front()};
   const Structure& own = layer.analysis.structure[head];
   const std::string base = role.name.substr(0, role.name.find('('));

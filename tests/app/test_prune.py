@@ -267,6 +267,7 @@ def test_after_ctrl_c_nothing_is_left(tmp_path):
     process = subprocess.Popen([PROGRAM, "prune", "m", "--keep", "50%", "--data", "lines.txt", "--out", "p"],
                                cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not catches_ctrl_c(process.pid):
+        assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)

@@ -198,6 +198,7 @@ def test_after_ctrl_c_it_goes_on_to_the_same_numbers(headlight, tensors, tmp_pat
     process = subprocess.Popen([PROGRAM, *command, *resume], cwd=tmp_path, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not catches_ctrl_c(process.pid):
+        assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)

@@ -10,7 +10,7 @@ transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
 LAYERS, HEADS, WIDTH = 2, 4, 24
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(26)]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(1, 27)]
 PAIRS = [([5, 6, 7], [8]), ([9, 10], [11, 12, 13, 14]), ([15], [16, 17]), ([5, 20, 21, 22, 23], [24, 25]),
          ([26], [27]), ([28, 29, 30], [5, 5])]
 
@@ -33,10 +33,13 @@ def model(tmp_path_factory):
     return folder, pairs, theirs
 
 
-def nats(theirs, gates):
-    """The summed loss, with gates [LAYERS, HEADS] on what heads hand to their projections."""
+def nats(theirs, gates, means=0):
+    """The summed loss, with gates [LAYERS, HEADS] on what heads hand to their projections; what a gate
+    leaves is taken by means [LAYERS, WIDTH]."""
+    wide = gates.repeat_interleave(WIDTH // HEADS, 1)
+    instead = (1 - wide) * means
     hooks = [layer.attention.output.dense.register_forward_pre_hook(
-        lambda _, args, gate=gates[l]: (args[0] * gate.repeat_interleave(WIDTH // HEADS), *args[1:]))
+        lambda _, args, l=l: (args[0] * wide[l] + instead[l], *args[1:]))
         for l, layer in enumerate(theirs.encoder.layer)]
     sides = []
     for side in (0, 1):
@@ -45,6 +48,18 @@ def nats(theirs, gates):
     for hook in hooks:
         hook.remove()
     return torch.nn.functional.cross_entropy(20 * sides[0] @ sides[1].T, torch.arange(len(PAIRS)), reduction="sum")
+
+
+def head_means(theirs):
+    """[LAYERS, WIDTH]: over all tokens of both texts of every pair."""
+    rows = [[] for _ in range(LAYERS)]
+    hooks = [layer.attention.output.dense.register_forward_pre_hook(
+        lambda _, args, l=l: rows[l].append(args[0][0].detach())) for l, layer in enumerate(theirs.encoder.layer)]
+    for text in [side for pair in PAIRS for side in pair]:
+        theirs(input_ids=torch.tensor([[2, *text, 3]]))
+    for hook in hooks:
+        hook.remove()
+    return torch.stack([torch.cat(layer).mean(0) for layer in rows])
 
 
 def test_loss(headlight, model):
@@ -56,6 +71,7 @@ def test_loss(headlight, model):
 def test_rank(headlight, model):
     folder, pairs, theirs = model
     found = headlight("rank", folder, "--data", pairs, "--json").json()
+    means = head_means(theirs)
     gates = torch.ones(LAYERS, HEADS, requires_grad=True)
     nats(theirs, gates).backward()
     for layer in range(LAYERS):
@@ -66,6 +82,29 @@ def test_rank(headlight, model):
             without[layer, head] = 0
             assert found["ablation_loss"]["self"][layer][head] == pytest.approx(
                 nats(theirs, without).item() / len(PAIRS), rel=1e-4)
+            assert found["ablation_mean"]["self"][layer][head] == pytest.approx(
+                (nats(theirs, without, means) - nats(theirs, torch.ones(LAYERS, HEADS))).item() / len(PAIRS),
+                rel=1e-3, abs=1e-5)
+
+
+def test_no_pair_is_left_over(headlight, model, tmp_path):
+    folder, _, theirs = model
+    (tmp_path / "many.tsv").write_text("".join(f"w{1 + i % 20} w{1 + i % 7}\tw{1 + i % 11}\n" for i in range(33)))
+    found = headlight("evaluate", "--model", folder, "--data", "many.tsv", "--json").json()
+    vectors = []
+    for side in (lambda i: [5 + i % 20, 5 + i % 7], lambda i: [5 + i % 11]):
+        ids = torch.tensor([[2, *side(i), 3] for i in range(33)])
+        vectors.append(torch.nn.functional.normalize(theirs(input_ids=ids).last_hidden_state.mean(1)))
+    loss = torch.nn.functional.cross_entropy(20 * vectors[0] @ vectors[1].T, torch.arange(33)).item()
+    assert found["loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_too_few_pairs_are_refused(headlight, model, tmp_path):
+    folder, _, _ = model
+    (tmp_path / "one.tsv").write_text("w1\tw2\n")
+    assert "at least two" in headlight("evaluate", "--model", folder, "--data", "one.tsv", code=3).err
+    (tmp_path / "few.tsv").write_text("".join(f"w{i}\tw{i + 5}\n" for i in range(1, 8)))
+    assert "ten pairs" in headlight("prune", folder, "--keep", "50%", "--data", "few.tsv", "--out", "p", code=3).err
 
 
 def test_prune(headlight, model, tmp_path):

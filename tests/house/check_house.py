@@ -82,7 +82,8 @@ def files_hold_one_idea(files):
 
 def names_are_unique_in_a_floor(files):
     """Several files of a floor are compiled as one, so that what each has in an anonymous namespace
-    meets there: constants and types by name, functions by name and parameters."""
+    meets there: most constants and types by name, most functions by name and parameters; the
+    compiler finds the rest."""
     seen = {}
     for path in files:
         if path.parts[0] != "src" or path.suffix != ".cpp":
