@@ -19,6 +19,8 @@ function(headlight_test name)
     HEADLIGHT_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data")
   headlight_compile_options(test_${name})
   add_test(NAME ${name} COMMAND test_${name})
+  # What tests write must not meet that of another checkout or user.
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "TEST_TMPDIR=${CMAKE_CURRENT_BINARY_DIR}/")
 endfunction()
 
 function(headlight_compile_options target)
