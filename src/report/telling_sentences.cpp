@@ -51,8 +51,9 @@ void clearest_heads(const lab::Inspection& inspection, std::vector<Sentence>& ou
         best_head = h;
       }
     if (!best) continue;
-    const std::string others =
-        count > 1 ? fmt::format("; {} more do the same less clearly", count - 1) : "";
+    const std::string others = count > 1 ? fmt::format("; {} more {} the same less clearly",
+                                                       count - 1, count == 2 ? "does" : "do")
+                                         : "";
     const bool probed = name == "induction" || name == "duplicate";
     out.push_back(
         {most * said.second,

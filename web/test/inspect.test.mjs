@@ -14,14 +14,14 @@ function report(changes = {}) {
   const layers = run.layers.map((layer, l) => ({
     ...layer, queries: 32, keys: 32, map: { ...run.maps[l], tokens: WORDS } }));
   return { schema: 'headlight.inspect/1', model: 'models/<b>tiny</b>', examples: 1, tokens: WORDS,
-           random_repeat: 25, sentences: ['self.0.1 looks at the token before.'],
+           weight: 'attention', random_repeat: 25, sentences: ['self.0.1 looks at the token before.'],
            notes: ['Roles are rules of thumb.'], layers, ...changes };
 }
 
 before(async () => {
   if (skip) return;
   written = await pages('inspect');
-  const bare = report({ sentences: [], notes: [], examples: 3 });
+  const bare = report({ sentences: [], notes: [], examples: 3, weight: 'norm' });
   for (const layer of bare.layers) {
     delete layer.map;
     layer.heads = [0, 2, 5, 7];
@@ -63,7 +63,11 @@ describe('the page of an inspection', { skip }, () => {
 
   test('says first what stands out', on('whole', {}, async ({ page }) => {
     assert.match(await page.locator('.opening').innerText(),
-                 /4 heads in 1 layer, on one text of 32 tokens[^]*looks at the token before/);
+                 /4 heads in 1 layer, on one text of 32 tokens\.[^]*looks at the token before/);
+  }));
+
+  test('says what its weights are', on('bare', {}, async ({ page }) => {
+    assert.match(await page.locator('.opening').innerText(), /on 3 texts of up to 32 tokens, weights by norm\./);
   }));
 
   test('shows the head that is chosen, with links between its words',

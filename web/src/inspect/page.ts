@@ -24,7 +24,8 @@ function opening(report: InspectReport): HTMLElement {
   return h('section', { class: 'opening' },
     h('h1', {}, 'What every head does'),
     h('p', { class: 'lead' },
-      `${counted(heads, 'head')} in ${counted(report.layers.length, 'layer')}, on ${read}.`),
+      `${counted(heads, 'head')} in ${counted(report.layers.length, 'layer')}, on ${read}${
+        report.weight === 'norm' ? ', weights by norm' : ''}.`),
     h('ul', { class: 'notes' }, ...report.sentences.map((text) => h('li', {}, text))));
 }
 
