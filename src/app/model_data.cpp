@@ -13,6 +13,7 @@
 #include "headlight/splitmix64.h"
 #include "model/checkpoint.h"
 #include "model/run.h"
+#include "model/sentence_pairs.h"
 #include "tensorfile/json_file.h"
 #include "text/whole_number.h"
 
@@ -27,9 +28,8 @@ constexpr double kMaskedShare = 0.15;  // as BERT was trained
 }
 
 bool is_classifier(const model::Config& c) {
-  if (!c.output) return false;
-  return (c.patch > 0 && c.kind == model::Kind::encoder_only) ||
-         c.output_place != model::OutputPlace::every;
+  return c.output && ((c.patch > 0 && c.kind == model::Kind::encoder_only) ||
+                      c.output_place != model::OutputPlace::every);
 }
 
 // Which class a word names: one of config.json's id2label, or a number.
@@ -190,7 +190,7 @@ Read read_input(const DataOptions& o, const model::Transformer& model, bool to_m
 
 // Pairs of texts, which are all that a base model of an encoder can be measured on.
 bool are_to_match(const DataOptions& o, const model::Config& c) {
-  return c.kind == model::Kind::encoder_only && c.patch == 0 && !c.output &&
+  return model::makes_sentence_vectors(c) &&
          (o.data.extension() == ".tsv" || !o.input.pairs.empty());
 }
 
@@ -231,14 +231,13 @@ ModelData read_data(const DataOptions& o, const model::Transformer& model, uint6
   ModelInput& input = read.input;
   ModelData data = data_of(input, model);
   if (!data.model.config.output && !to_match)
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("{}: is a base model without an output layer, so it has no loss; {}a "
-                    "checkpoint with a head on it is needed",
-                    o.input.model.string(),
-                    model.config.kind == model::Kind::encoder_only && model.config.patch == 0
-                        ? "pairs of texts that belong together (a .tsv, or --pairs) or "
-                        : ""));
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: is a base model without an output layer, so it has no loss; {}a "
+                            "checkpoint with a head on it is needed",
+                            o.input.model.string(),
+                            model::makes_sentence_vectors(model.config)
+                                ? "pairs of texts that belong together (a .tsv, or --pairs) or "
+                                : ""));
   if (!input.labels.defined())
     input.labels = labels_for(o, data.model, input, std::move(read.classes), seed);
   else if (!o.labels.empty())

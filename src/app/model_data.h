@@ -29,7 +29,7 @@ struct ModelData {
   model::Transformer model;            // with the read-out of --inputs in place of its own
   std::vector<lab::Example> examples;  // each with at least one scored label
   std::string note;                    // what was done that the user did not ask for
-  const char* unit = "token";          // what is scored: "token", "example" or "pair"
+  std::string unit = "token";          // what is scored: "token", "example" or "pair"
   int64_t start_token = -1;            // what the tokenizer puts in front of every text
 };
 

@@ -66,7 +66,7 @@ lab::PruneData read(const PruneOptions& options, uint64_t seed, std::string& not
     all.examples = lab::held_out(data.examples);
   else
     all.examples.measured_on = std::move(data.examples);
-  if (data.unit == std::string("pair") && all.examples.measured_on.size() < 2)
+  if (data.unit == "pair" && all.examples.measured_on.size() < 2)
     throw Error(ErrorKind::bad_input,
                 "the fifth of the pairs that is held out must be two at least, or there is nothing "
                 "to tell apart; give ten pairs or more");

@@ -10,6 +10,7 @@
 #include "app/study_session.h"
 #include "headlight/error.h"
 #include "task/task.h"
+#include "text/whole_number.h"
 
 namespace headlight::app {
 namespace {

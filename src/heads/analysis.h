@@ -68,6 +68,9 @@ struct Analysis {
   std::vector<BadHead> bad_heads;
 };
 
+// n_j = ||v_j W_O^h|| for every head and key, [heads][keys], of attention with values.
+std::vector<std::vector<double>> value_norms(const Attention&);
+
 // Throws headlight::Error (bad_input, naming head and row; usage for options out of range).
 Analysis analyse(const Attention&, const AnalysisOptions& = {});
 

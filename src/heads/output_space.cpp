@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "headlight/error.h"
+#include "heads/analysis.h"
 #include "heads/effective_heads.h"
 #include "heads/numbers.h"
 #include "heads/redundancy_sums.h"

@@ -67,7 +67,4 @@ class OutputSums {
   Eigen::VectorXd sum_, pivot_;
 };
 
-// n_j = ||v_j W_O^h|| for every head and key, [heads][keys].
-std::vector<std::vector<double>> value_norms(const Attention&);
-
 }  // namespace headlight::heads

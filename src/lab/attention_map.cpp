@@ -21,34 +21,34 @@ model::Capture::Layer band_of(const model::Capture::Layer& layer, int64_t first,
   return band;
 }
 
-// [H, 1, S]: how long what each value adds to the stream is, |v W_O|, from v (W_O W_O^T) v^T.
-at::Tensor lengths_of_values(const model::Capture::Layer& layer) {
-  const at::Tensor own = layer.v[0].to(at::kDouble);
-  const at::Tensor v = own.repeat_interleave(layer.q.size(1) / own.size(0), 0);
-  const at::Tensor projection = layer.w_o.to(at::kDouble);
-  const at::Tensor squares = v.matmul(projection.matmul(projection.transpose(1, 2))).mul(v).sum(2);
-  return squares.clamp_min(0).sqrt().to(at::kFloat).unsqueeze(1);
+// [H, 1, S]
+at::Tensor factors_of(const std::vector<std::vector<double>>& value_norms) {
+  std::vector<at::Tensor> heads;
+  for (const std::vector<double>& norms : value_norms)
+    heads.push_back(at::tensor(norms, at::kFloat).unsqueeze(0));
+  return at::stack(heads);
 }
 
 }  // namespace
 
 nlohmann::ordered_json attention_map(const model::Capture::Layer& all, int64_t row, int64_t largest,
                                      const std::vector<std::string>& query_tokens,
-                                     const std::vector<std::string>& key_tokens, bool by_norm) {
+                                     const std::vector<std::string>& key_tokens,
+                                     const std::vector<std::vector<double>>& value_norms) {
   const model::Capture::Layer layer = row_of(all, row);
   const int64_t heads = layer.q.size(1), queries = layer.q.size(2), keys = layer.k.size(2);
   const int64_t rows = std::min(largest, queries), columns = std::min(largest, keys);
   const bool sampled = queries * keys > kWholeWeights;
-  at::Tensor lengths;
-  if (by_norm) lengths = lengths_of_values(layer);
+  at::Tensor factors;
+  if (!value_norms.empty()) factors = factors_of(value_norms);
   at::Tensor cells = at::zeros({heads, rows, columns}, at::kByte);
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t first = r * queries / rows;
     // The blocks of adaptive pooling: every weight lies in at least one of them.
     const int64_t last = sampled ? first + 1 : ((r + 1) * queries + rows - 1) / rows;
     at::Tensor weights = model::probabilities(band_of(layer, first, last - first))[0];
-    if (by_norm) {
-      weights = weights * lengths;
+    if (factors.defined()) {
+      weights = weights * factors;
       weights = weights / weights.sum(2, true).clamp_min(1e-30);
     }
     weights = std::get<0>(at::adaptive_max_pool2d(weights.to(at::kFloat), {1, columns}));

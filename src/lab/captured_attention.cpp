@@ -17,6 +17,16 @@ HeadTensor<const float> view(const at::Tensor& tensor, int64_t row) {
 
 }  // namespace
 
+void each_layer(const model::Transformer& model, const model::Inputs& inputs,
+                std::function<void(model::Capture::Layer&&)> visit) {
+  model::Capture capture;
+  capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
+  capture.on_layer = std::move(visit);
+  model::Pass pass;
+  pass.capture = &capture;
+  model::hidden(model, inputs, pass);
+}
+
 model::Capture::Layer row_of(const model::Capture::Layer& all, int64_t row) {
   const auto one = [&](const at::Tensor& tensor) {
     return tensor.defined() ? tensor.narrow(0, row, 1) : tensor;

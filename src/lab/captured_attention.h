@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,10 @@
 #include "model/transformer.h"
 
 namespace headlight::lab {
+
+// Hands over every layer of one pass and keeps none.
+void each_layer(const model::Transformer& model, const model::Inputs& inputs,
+                std::function<void(model::Capture::Layer&&)> visit);
 
 struct CapturedAttention {
   heads::Attention attention;  // reads the layer in place, which must outlive it

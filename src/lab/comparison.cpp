@@ -27,15 +27,10 @@ std::vector<int64_t> numbers_of(const model::Capture::Layer& layer) {
 std::map<std::pair<int, int64_t>, model::Capture::Layer> layers_of(const model::Transformer& model,
                                                                    const model::Inputs& in) {
   std::map<std::pair<int, int64_t>, model::Capture::Layer> layers;
-  model::Capture capture;
-  capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
-  capture.on_layer = [&](model::Capture::Layer&& layer) {
+  each_layer(model, in, [&](model::Capture::Layer&& layer) {
     const auto place = place_of(layer);
     layers.emplace(place, std::move(layer));
-  };
-  model::Pass pass;
-  pass.capture = &capture;
-  model::hidden(model, in, pass);
+  });
   return layers;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "lab/captured_attention.h"
 #include "lab/head_layers.h"
 #include "model/attention_op.h"
 #include "model/sentence_pairs.h"
@@ -50,10 +51,8 @@ std::map<std::string, std::vector<at::Tensor>> head_means(
   double done = 0;
   for (const Batch& batch : batches) {
     if (before) before(done++ / static_cast<double>(batches.size()));
-    for (const model::Inputs& inputs : model::read_apart(model.config, batch.inputs)) {
-      model::Capture capture;
-      capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
-      capture.on_layer = [&](model::Capture::Layer&& layer) {
+    for (const model::Inputs& inputs : model::read_apart(model.config, batch.inputs))
+      each_layer(model, inputs, [&](model::Capture::Layer&& layer) {
         at::Tensor heads = head_outputs(layer).to(at::kDouble);
         const at::Tensor real = used_rows(inputs, layer.stack, heads.size(1));
         if (real.defined()) heads = heads * real.unsqueeze(2).unsqueeze(3);
@@ -62,11 +61,7 @@ std::map<std::string, std::vector<at::Tensor>> head_means(
         rows[layer.stack][at] += real.defined()
                                      ? real.sum().item<double>()
                                      : static_cast<double>(heads.size(0) * heads.size(1));
-      };
-      model::Pass pass;
-      pass.capture = &capture;
-      model::hidden(model, inputs, pass);
-    }
+      });
   }
   for (auto& [stack, layers] : means)
     for (size_t l = 0; l < layers.size(); ++l)

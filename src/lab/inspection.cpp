@@ -69,10 +69,11 @@ class Examiner {
     result.keys = std::max(result.keys, captured.attention.keys);
     pooled.pool.add(captured.attention, options);
     if (settings_.map_cells > 0 && result.map.is_null())
-      result.map =
-          attention_map(layer, 0, settings_.map_cells,
-                        two && layer.stack != "encoder" ? example.target_words : example.words,
-                        example.words, settings_.by_norm);
+      result.map = attention_map(
+          layer, 0, settings_.map_cells,
+          two && layer.stack != "encoder" ? example.target_words : example.words, example.words,
+          settings_.by_norm ? heads::value_norms(captured.attention)
+                            : std::vector<std::vector<double>>());
     if (spread_) add_values(captured.attention, options, pooled);
   }
 
@@ -146,9 +147,7 @@ void probe(const model::Transformer& model, const InspectSettings& settings,
     const std::vector<int64_t> tokens = repeated_tokens(c, settings, count, draw);
     model::Inputs inputs;
     inputs.tokens = at::tensor(tokens).unsqueeze(0);
-    model::Capture capture;
-    capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
-    capture.on_layer = [&](model::Capture::Layer&& layer) {
+    each_layer(model, inputs, [&](model::Capture::Layer&& layer) {
       if (!wanted(layer.layer)) return;
       const CapturedAttention captured = attention_of(layer, 0, {});
       heads::AnalysisOptions options;
@@ -157,10 +156,7 @@ void probe(const model::Transformer& model, const InspectSettings& settings,
       options.tokens = tokens;
       options.threads = settings.threads;
       pools[layer.layer].add(captured.attention, options);
-    };
-    model::Pass pass;
-    pass.capture = &capture;
-    model::hidden(model, inputs, pass);
+    });
   }
   inspection.probe_tokens = count;
   for (InspectedLayer& layer : inspection.layers) {
@@ -195,16 +191,11 @@ Inspection inspect(const model::Transformer& model, const std::vector<Example>& 
   int64_t done = 0;
   Examiner examiner(settings, examples.size() > 1);
   for (size_t i = 0; i < examples.size(); ++i) {
-    model::Capture capture;
-    capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
-    capture.on_layer = [&](model::Capture::Layer&& layer) {
-      if (wanted(layer.layer)) examiner.add(layer, examples[i]);
-      if (layer.stack != "cross" && advanced) advanced(++done, all);
-    };
-    model::Pass pass;
-    pass.capture = &capture;
     try {
-      model::hidden(model, examples[i].inputs, pass);
+      each_layer(model, examples[i].inputs, [&](model::Capture::Layer&& layer) {
+        if (wanted(layer.layer)) examiner.add(layer, examples[i]);
+        if (layer.stack != "cross" && advanced) advanced(++done, all);
+      });
     } catch (const Error& error) {
       if (examples.size() == 1) throw;
       throw Error(error.kind(), fmt::format("example {}: {}", i + 1, error.what()));

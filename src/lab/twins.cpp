@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "lab/captured_attention.h"
 #include "lab/head_means.h"
 #include "lab/inspection.h"
 #include "model/cut_heads.h"
@@ -53,30 +54,21 @@ Products products_of(const model::Transformer& model, const std::vector<HeadPlac
   const auto add = [](at::Tensor& sum, const at::Tensor& part) {
     sum = sum.defined() ? sum + part : part;
   };
-  std::vector<model::Inputs> passes;
   for (const Batch& batch : batches)
-    for (model::Inputs& inputs : model::read_apart(model.config, batch.inputs))
-      passes.push_back(std::move(inputs));
-  for (const model::Inputs& inputs : passes) {
-    model::Capture capture;
-    capture.on_hidden = [](const std::string&, int64_t, const at::Tensor&) {};
-    capture.on_layer = [&](model::Capture::Layer&& layer) {
-      if (layer.stack != heads[0].stack || layer.layer != heads[0].layer) return;
-      at::Tensor y = head_outputs(layer).flatten(0, 1).to(at::kDouble);  // [B N, H, d]
-      const at::Tensor used = used_rows(inputs, layer.stack, layer.q.size(2));
-      if (used.defined()) y = y.index_select(0, used.flatten().nonzero().squeeze(1));
-      all.rows += static_cast<double>(y.size(0));
-      const at::Tensor first = y.select(1, heads[0].head);
-      for (size_t i = 0; i < heads.size(); ++i) {
-        const at::Tensor own = y.select(1, heads[i].head);
-        add(all.sums[i], own.sum(0));
-        add(all.products[i], at::mm(first.t(), own));
-      }
-    };
-    model::Pass pass;
-    pass.capture = &capture;
-    model::hidden(model, inputs, pass);
-  }
+    for (const model::Inputs& inputs : model::read_apart(model.config, batch.inputs))
+      each_layer(model, inputs, [&](model::Capture::Layer&& layer) {
+        if (layer.stack != heads[0].stack || layer.layer != heads[0].layer) return;
+        at::Tensor y = head_outputs(layer).flatten(0, 1).to(at::kDouble);  // [B N, H, d]
+        const at::Tensor used = used_rows(inputs, layer.stack, layer.q.size(2));
+        if (used.defined()) y = y.index_select(0, used.flatten().nonzero().squeeze(1));
+        all.rows += static_cast<double>(y.size(0));
+        const at::Tensor first = y.select(1, heads[0].head);
+        for (size_t i = 0; i < heads.size(); ++i) {
+          const at::Tensor own = y.select(1, heads[i].head);
+          add(all.sums[i], own.sum(0));
+          add(all.products[i], at::mm(first.t(), own));
+        }
+      });
   return all;
 }
 

@@ -24,8 +24,12 @@ at::Tensor sentence_vectors(const Transformer& model, const Inputs& texts, const
 
 }  // namespace
 
+bool makes_sentence_vectors(const Config& c) {
+  return c.kind == Kind::encoder_only && c.patch == 0 && !c.output;
+}
+
 bool tells_partners(const Config& c, const Inputs& inputs) {
-  return c.kind == Kind::encoder_only && c.patch == 0 && !c.output && inputs.source.defined();
+  return makes_sentence_vectors(c) && inputs.source.defined();
 }
 
 std::vector<Inputs> read_apart(const Config& c, const Inputs& inputs) {

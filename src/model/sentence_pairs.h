@@ -11,7 +11,10 @@
 
 namespace headlight::model {
 
-// A base model of one encoder of texts, where inputs.source holds the second text of every row.
+// A base model of one encoder of texts.
+bool makes_sentence_vectors(const Config& config);
+
+// Such a model, where inputs.source holds the second text of every row.
 bool tells_partners(const Config& config, const Inputs& inputs);
 
 // Inputs that a model reads in passes of their own: the two texts of such pairs, else all as it is.

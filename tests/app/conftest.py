@@ -1,10 +1,12 @@
 """The program from outside: runs it as a person would and looks at what comes out."""
 
+import base64
 import json
 import os
 import re
 import signal
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,21 @@ def headlight(tmp_path):
         return outcome
 
     return run
+
+
+def validator(verb):
+    """valid(report): the report, if it is as the verb's schema says."""
+    def valid(report):
+        jsonschema = pytest.importorskip("jsonschema")
+        jsonschema.validate(report, json.loads((ROOT / "schema" / f"{verb}.schema.json").read_text()))
+        return report
+    return valid
+
+
+def page_of(path):
+    """The report that a page holds."""
+    packed = re.search(r'<script type="text/plain" id="report">(.*?)</script>', path.read_text()).group(1)
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
 
 
 def catches_ctrl_c(pid):

@@ -9,7 +9,7 @@ import numpy
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from conftest import ROOT
+from conftest import validator
 from tiny_models import D, H, L, forward, write_gpt2
 
 LINES = ["w3 w14 w15 w9 w26 w5 w35 w8 w3 w14", "w1 w2 w1 w2 w7", "w26 w5 w35 w8 w3 w14 w7"]
@@ -20,12 +20,7 @@ CHECK = ["check", "m", "--data", "lines.txt"]
 def material(tmp_path):
     (tmp_path / "lines.txt").write_text("\n".join(LINES) + "\n")
     return write_gpt2(tmp_path / "m", tokenizer=True)
-
-
-def valid(report):
-    jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(report, json.loads((ROOT / "schema" / "check.schema.json").read_text()))
-    return report
+valid = validator("check")
 
 
 def rules(report):

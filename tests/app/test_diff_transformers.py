@@ -1,18 +1,12 @@
 """Differences between models of every architecture that transformers writes."""
 
-import json
-
 import pytest
 
-from test_prune_transformers import CASES, inputs_for, made, torch, write_inputs
+from test_prune_transformers import CASES, inputs_for, made, write_inputs
 
-from conftest import ROOT
+from conftest import validator
 
-
-def valid(report):
-    jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(report, json.loads((ROOT / "schema" / "diff.schema.json").read_text()))
-    return report
+valid = validator("diff")
 
 
 @pytest.mark.parametrize("kind", CASES)

@@ -4,28 +4,18 @@ import base64
 import json
 import math
 import re
-import zlib
 from xml.etree import ElementTree
 
 import numpy
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import ROOT, SHARED
-from tiny_models import D, H, L, V, forward, write_gpt2
+from conftest import SHARED, page_of, validator
+from tiny_models import D, H, L, forward, queries_keys_values, write_gpt2
 
 IDS = [3, 14, 15, 9, 26, 5, 35, 8, 3, 14]
 TOKENS = ",".join(map(str, IDS))
-
-
-def schema():
-    return json.loads((ROOT / "schema" / "inspect.schema.json").read_text())
-
-
-def valid(report):
-    jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(report, schema())
-    return report
+valid = validator("inspect")
 
 
 @pytest.fixture
@@ -52,11 +42,6 @@ def test_the_numbers_are_those_of_the_attention(headlight, weights):
             math.exp(-(values * numpy.log(values)).sum()), rel=1e-3)
 
 
-def page_of(path):
-    packed = re.search(r'id="report">([^<]+)<', path.read_text()).group(1)
-    return json.loads(zlib.decompress(base64.b64decode(packed)))
-
-
 def drawn_map(shown, head):
     return numpy.frombuffer(base64.b64decode(shown["heads"][head]), numpy.uint8).reshape(
         shown["rows"], shown["columns"])
@@ -70,15 +55,10 @@ def test_weights_by_norm(headlight, tmp_path, weights):
     assert (plain["weight"], report["weight"]) == ("attention", "norm")
     maps = [layer["map"] for layer in page_of(tmp_path / "page.html")["layers"]]
     for l, layer in enumerate(report["layers"]):
-        at = f"h.{l}."
-        x = weights[f"hidden_states.{l}"]
-        centred = x - x.mean(-1, keepdims=True)
-        x = centred / numpy.sqrt((centred ** 2).mean(-1, keepdims=True) + 1e-5)
-        x = x * tensors[at + "ln_1.weight"] + tensors[at + "ln_1.bias"]
-        v = (x @ tensors[at + "attn.c_attn.weight"] + tensors[at + "attn.c_attn.bias"])[:, 2 * D:]
+        _, _, v = queries_keys_values(tensors, l, weights[f"hidden_states.{l}"])
+        w_o = tensors[f"h.{l}.attn.c_proj.weight"].reshape(H, D // H, D)
         for h, head in enumerate(layer["structure"]):
-            mine = slice(h * D // H, (h + 1) * D // H)
-            norms = numpy.linalg.norm(v[:, mine] @ tensors[at + "attn.c_proj.weight"][mine], axis=1)
+            norms = numpy.linalg.norm(v[h] @ w_o[h], axis=1)
             w = weights[f"attentions.{l}"][h] * norms
             w /= w.sum(-1, keepdims=True)
             assert head["confidence"] == pytest.approx(w.max(-1).mean(), rel=1e-4)

@@ -11,16 +11,11 @@ import numpy
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import PROGRAM, ROOT, SHARED, catches_ctrl_c
+from conftest import PROGRAM, SHARED, catches_ctrl_c, validator
 from tiny_models import D, H, L, V, forward, write_gpt2
 
 IDS = [3, 14, 15, 9, 26, 5, 35, 8]
-
-
-def valid(report):
-    jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(report, json.loads((ROOT / "schema" / "prune.schema.json").read_text()))
-    return report
+valid = validator("prune")
 
 
 def names(report):

@@ -10,21 +10,15 @@ import struct
 import subprocess
 import termios
 import time
-from pathlib import Path
 
 import numpy
 import pytest
 
-from conftest import PROGRAM, ROOT, SHARED, catches_ctrl_c
-from tiny_models import D, H, L, forward, write_gpt2
+from conftest import PROGRAM, SHARED, catches_ctrl_c, validator
+from tiny_models import D, H, L, forward, queries_keys_values, write_gpt2
 
 LINES = [[3, 14, 15, 9, 26, 5], [35, 8, 3], [1, 2, 3, 4, 5, 6, 7, 8], [30, 31, 30, 31, 30], [9, 17]]
-
-
-def valid(report):
-    jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(report, json.loads((ROOT / "schema" / "rank.schema.json").read_text()))
-    return report
+valid = validator("rank")
 
 
 @pytest.fixture
@@ -73,13 +67,7 @@ def head_means(tensors):
     for line in LINES:
         out = forward(tensors, line)
         for layer in range(L):
-            at = f"h.{layer}."
-            x = out[f"hidden_states.{layer}"]
-            centred = x - x.mean(-1, keepdims=True)
-            x = centred / numpy.sqrt((centred ** 2).mean(-1, keepdims=True) + 1e-5)
-            x = x * tensors[at + "ln_1.weight"] + tensors[at + "ln_1.bias"]
-            v = (x @ tensors[at + "attn.c_attn.weight"] + tensors[at + "attn.c_attn.bias"])[:, 2 * D:]
-            v = v.reshape(len(line), H, D // H).transpose(1, 0, 2)
+            _, _, v = queries_keys_values(tensors, layer, out[f"hidden_states.{layer}"])
             sums[layer] += (out[f"attentions.{layer}"] @ v).sum(1)
     return sums / sum(map(len, LINES))
 

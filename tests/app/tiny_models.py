@@ -44,22 +44,28 @@ def write_gpt2(folder: Path, tokenizer=False, positions=P, **changes):
     return tensors
 
 
+def norm(w, name, x):
+    centred = x - x.mean(-1, keepdims=True)
+    return (centred / numpy.sqrt((centred ** 2).mean(-1, keepdims=True) + 1e-5)
+            * w[name + ".weight"] + w[name + ".bias"])
+
+
+def queries_keys_values(w, layer, x):
+    """[H, N, D // H] each, from what the layer reads [N, D]."""
+    at = f"h.{layer}."
+    qkv = norm(w, at + "ln_1", x) @ w[at + "attn.c_attn.weight"] + w[at + "attn.c_attn.bias"]
+    return [part.reshape(len(x), H, D // H).transpose(1, 0, 2) for part in numpy.split(qkv, 3, -1)]
+
+
 def forward(tensors, ids):
     """Everything a trace holds, in double precision, for one row of ids."""
     w = {name: tensor.astype(numpy.float64) for name, tensor in tensors.items()}
-
-    def norm(x, name):
-        centred = x - x.mean(-1, keepdims=True)
-        return (centred / numpy.sqrt((centred ** 2).mean(-1, keepdims=True) + 1e-5)
-                * w[name + ".weight"] + w[name + ".bias"])
-
     n, out = len(ids), {}
     x = w["wte.weight"][ids] + w["wpe.weight"][:n]
     out["hidden_states.0"] = x
     for layer in range(L):
         at = f"h.{layer}."
-        qkv = norm(x, at + "ln_1") @ w[at + "attn.c_attn.weight"] + w[at + "attn.c_attn.bias"]
-        q, k, v = (part.reshape(n, H, D // H).transpose(1, 0, 2) for part in numpy.split(qkv, 3, -1))
+        q, k, v = queries_keys_values(w, layer, x)
         scores = q @ k.transpose(0, 2, 1) / numpy.sqrt(D // H)
         scores[:, numpy.triu(numpy.ones((n, n), bool), 1)] = -numpy.inf
         lse = numpy.log(numpy.exp(scores).sum(-1))
@@ -67,10 +73,10 @@ def forward(tensors, ids):
         out[f"lse.{layer}"], out[f"attentions.{layer}"] = lse, weights
         heads = (weights @ v).transpose(1, 0, 2).reshape(n, D)
         x = x + heads @ w[at + "attn.c_proj.weight"] + w[at + "attn.c_proj.bias"]
-        up = norm(x, at + "ln_2") @ w[at + "mlp.c_fc.weight"] + w[at + "mlp.c_fc.bias"]
+        up = norm(w, at + "ln_2", x) @ w[at + "mlp.c_fc.weight"] + w[at + "mlp.c_fc.bias"]
         x = x + numpy.maximum(up, 0) @ w[at + "mlp.c_proj.weight"] + w[at + "mlp.c_proj.bias"]
         out[f"hidden_states.{layer + 1}"] = x
-    out[f"hidden_states.{L}"] = norm(x, "ln_f")
+    out[f"hidden_states.{L}"] = norm(w, "ln_f", x)
     out["last_hidden_state"] = out[f"hidden_states.{L}"]
     out["logits"] = out["last_hidden_state"] @ w["wte.weight"].T
     return out
