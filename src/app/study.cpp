@@ -21,6 +21,8 @@ struct StudyOptions {
   study::Settings settings;
   std::vector<std::string> tasks;
   std::vector<std::string> pairs;
+  std::string kind;
+  std::vector<std::string> data, valid;
   int64_t steps = 0, layers = 0, evaluate_every = 0;
   double learning_rate = 0;
   std::string optimizer = "adam", schedule = "constant";
@@ -45,7 +47,73 @@ void read_shard(const std::string& text, Session& session) {
   session.shards = *n;
 }
 
-study::Completed settings_of(const StudyOptions& options, const Common& common) {
+// What `train` does of a kind, but for what was given.
+study::Settings settings_of_kind(const CLI::App& verb, const StudyOptions& options) {
+  for (const char* other : {"--task", "--text", "--pairs", "--samples", "--noise", "--budget",
+                            "--norm", "--norm-place", "--activation", "--position"})
+    if (verb.count(other) > 0)
+      throw Error(ErrorKind::usage, fmt::format("{} does not go with --kind", other));
+  if (options.data.empty())
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("--data is missing: the files that train --kind {} learns from", options.kind));
+  nlohmann::json settings = study::settings_of_kind(options.kind), given = options.settings;
+  given["tasks"] = {study::TaskPlan{.steps = options.steps,
+                                    .layers = options.layers,
+                                    .evaluate_every = options.evaluate_every,
+                                    .learning_rate = options.learning_rate}};
+  given["training"]["optimizer"] = options.optimizer;
+  given["training"]["schedule"] = options.schedule;
+  // Where the settings keep what an option says.
+  constexpr std::pair<const char*, const char*> kPlaces[] = {
+      {"--heads", "/heads"},
+      {"--seeds", "/seeds"},
+      {"--margin", "/margin"},
+      {"--rates", "/rates"},
+      {"--test-samples", "/test_samples"},
+      {"--analysis-sequences", "/analysis_sequences"},
+      {"--length", "/data/length"},
+      {"--vocabulary", "/data/vocabulary"},
+      {"--dim", "/dim"},
+      {"--ffn", "/ffn"},
+      {"--dropout", "/dropout"},
+      {"--layers", "/tasks/0/layers"},
+      {"--steps", "/tasks/0/steps"},
+      {"--evaluate-every", "/tasks/0/evaluate_every"},
+      {"--learning-rate", "/tasks/0/learning_rate"},
+      {"--batch", "/training/batch"},
+      {"--optimizer", "/training/optimizer"},
+      {"--schedule", "/training/schedule"},
+      {"--warmup", "/training/warmup"},
+      {"--weight-decay", "/training/weight_decay"},
+      {"--clip-norm", "/training/clip_norm"},
+      {"--target-accuracy", "/training/target_accuracy"},
+      {"--stop-at-target", "/training/stop_at_target"}};
+  for (const auto& [option, place] : kPlaces) {
+    if (verb.count(option) == 0) continue;
+    const nlohmann::json::json_pointer pointer(place);
+    settings[pointer] = given[pointer];
+  }
+  auto made = settings.get<study::Settings>();
+  if (verb.count("--warmup") == 0)
+    made.training.warmup =
+        std::min(made.training.warmup, std::max<int64_t>(1, made.tasks[0].steps / 4));
+  for (const auto& [files, paths] :
+       {std::pair{&options.data, &made.data.files}, std::pair{&options.valid, &made.data.valid}})
+    for (const std::string& file : *files)
+      paths->push_back(fs::absolute(file).lexically_normal().string());
+  return made;
+}
+
+study::Completed settings_of(const CLI::App& verb, const StudyOptions& options,
+                             const Common& common) {
+  if (!options.kind.empty()) {
+    study::Settings settings = settings_of_kind(verb, options);
+    settings.first_seed = common.seed;
+    return study::completed(settings);
+  }
+  if (!options.data.empty() || !options.valid.empty())
+    throw Error(ErrorKind::usage, "--data and --valid are files of a --kind; --kind is missing");
   study::Settings settings = options.settings;
   for (const std::string& name : options.tasks) settings.tasks.push_back({.name = name});
   if (!options.pairs.empty()) {
@@ -91,7 +159,7 @@ void run_study(const CLI::App& verb, const StudyOptions& options, const Common& 
     const study::Folder folder = study::open(options.resume);
     carry_out_session(folder, study::make_tasks(folder.settings), session, common);
   } else {
-    auto [settings, tasks] = settings_of(options, common);
+    auto [settings, tasks] = settings_of(verb, options, common);
     const study::Folder folder = study::create(options.out, settings, command_of(verb));
     carry_out_session(folder, std::move(tasks), session, common);
   }
@@ -118,7 +186,9 @@ void add_study(CLI::App& program, const Common& common) {
       "  headlight study --shard 1/2 --out part1\n"
       "  headlight study --shard 2/2 --out part2\n"
       "  headlight study --merge part1 part2 --out whole\n"
-      "Without --task, --text or --pairs: five tasks, 125 runs, a few minutes on two\n"
+      "On your own translations:\n"
+      "  headlight study --kind translate --data train.en train.de --steps 1000 --seeds 3\n"
+      "Without --task, --text, --pairs or --kind: five tasks, 125 runs, a few minutes on two\n"
       "cores.\n\n"
       "Tasks; a name alone, like fetch, means the size on the right:\n" +
       tasks_text() +
@@ -138,6 +208,19 @@ void add_study(CLI::App& program, const Common& common) {
   verb->add_option("--pairs", options->pairs, "Two files, line by line parallel: source and target")
       ->type_name("FILE")
       ->expected(2)
+      ->group(what);
+  verb->add_option("--kind", options->kind,
+                   "What headlight train learns, with its small size and settings for what is not "
+                   "given: translate, summarize, answer, caption or lm")
+      ->check(CLI::IsMember({"translate", "summarize", "answer", "caption", "lm"}))
+      ->type_name("NAME")
+      ->group(what);
+  verb->add_option("--data", options->data, "Files of that kind to learn from")
+      ->type_name("FILE")
+      ->group(what);
+  verb->add_option("--valid", options->valid,
+                   "And to measure results on; without it a part is held out")
+      ->type_name("FILE")
       ->group(what);
   verb->add_option("--length", s.data.length, "Tokens in a window of text, or at most in a line")
       ->capture_default_str()

@@ -37,6 +37,8 @@ std::string roles_text(const Json& counts) {
   return text;
 }
 
+std::string fixed(double number, int digits) { return fmt::format("{:.{}f}", number, digits); }
+
 report::Table table_of(const Json& report, const Json& task) {
   const bool by_loss = task["measure"] == "nats";
   report::Table table;
@@ -52,6 +54,9 @@ report::Table table_of(const Json& report, const Json& task) {
                    {.title = "fidelity", .drop = 2},
                    {.title = "effective heads", .drop = 5},
                    {.title = "roles", .right = false, .drop = 1}};
+  // By the task's own measure, as BLEU: beside the number of heads.
+  const bool scored = task["score"].is_string();
+  if (scored) table.columns.insert(table.columns.begin() + 1, {.title = task["score"], .drop = 9});
   for (const Json& row : report["summary"]) {
     if (row["task"] != task["name"]) continue;
     const Json& steps = row["steps_to_target_mean"];
@@ -71,6 +76,9 @@ report::Table table_of(const Json& report, const Json& task) {
          text_or_dash(row["mixing_published"], report::significant, 3),
          text_or_dash(row["fidelity"], report::significant, 2),
          text_or_dash(row["effective_heads"], report::significant, 3), roles_text(row["roles"])});
+    if (scored)
+      table.rows.back().insert(table.rows.back().begin() + 1,
+                               text_or_dash(row["score_mean"], fixed, 1));
   }
   return table;
 }
@@ -153,7 +161,7 @@ Json carry_out_session(const study::Folder& folder, study::Tasks tasks, const Se
   std::vector<study::Material> material;
   std::vector<study::FinishedRun> runs;
   try {
-    material = study::prepare(folder.settings, std::move(tasks));
+    material = study::prepare(folder.settings, std::move(tasks), folder.path);
     runs = train_all(folder, material, session, common);
   } catch (...) {
     study::remove_if_empty(folder);

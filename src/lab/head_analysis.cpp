@@ -39,8 +39,10 @@ std::vector<uint8_t> held_out_queries(const model::Capture::Layer& layer,
               layer.q.size(2));
 }
 
+// None where an encoder reads images.
 std::vector<int64_t> tokens_of(const task::Batch& held_out, const std::string& stack,
                                int64_t sequence) {
+  if (stack == "encoder" && held_out.source.empty()) return {};
   const auto& all = stack == "encoder" ? held_out.source : held_out.inputs;
   const int64_t length = stack == "encoder" ? held_out.source_length : held_out.length;
   return {all.begin() + sequence * length, all.begin() + (sequence + 1) * length};

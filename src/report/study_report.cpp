@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "report/number.h"
 #include "study/folder.h"
 
 namespace headlight::report {
@@ -92,28 +93,48 @@ Json summary_of(const study::Settings& settings, const study::Cell& cell) {
               {"reached", cell.reached},
               {"of", cell.runs.size()},
               {"milliseconds_per_step", cell.milliseconds_per_step}};
+  if (cell.score_mean) {
+    row["score_mean"] = *cell.score_mean;
+    row["score_sd"] = or_null(cell.score_sd);
+  }
   row.update(head_means(cell, &study::RunResult::layers));
   row["untrained"] = head_means(cell, &study::RunResult::untrained_layers);
   row["roles"] = role_counts(cell);
   return row;
 }
 
+std::string about(const study::TaskPlan& plan, const study::Material& material) {
+  if (!material.text) return material.task->info().about;
+  return fmt::format(
+      "What headlight train --kind {} learns, from {} lines; {} others are held out.", plan.name,
+      whole(material.text->pairs), whole(material.text->held_out_pairs));
+}
+
+// "bleu" and so on; null where there is none.
+Json score_name(const study::TaskPlan& plan, const study::Material& material) {
+  if (!material.text) return nullptr;
+  const std::string name = train::score_name(Json(plan.name).get<train::TextKind>());
+  return name.empty() ? Json(nullptr) : Json(name);
+}
+
 Json task_json(const study::TaskPlan& plan, const study::Material& material) {
   const task::TaskInfo& info = material.task->info();
+  const int64_t pieces = material.text ? material.text->config.vocabulary : 0;
   return {{"name", plan.name},
-          {"about", info.about},
+          {"about", about(plan, material)},
           {"note", info.note},
           {"steps", plan.steps},
           {"layers", plan.layers},
           {"evaluate_every", plan.evaluate_every},
           {"learning_rate", plan.learning_rate},
           {"length", info.length},
-          {"symbols", info.symbols},
-          {"classes", info.classes},
+          {"symbols", pieces > 0 ? pieces : info.symbols},
+          {"classes", pieces > 0 ? pieces : info.classes},
           {"chance", info.chance},
           {"ceiling", info.accuracy_ceiling},
           {"space", info.space},
           {"measure", study::judged_by_loss(plan) ? "nats" : "accuracy"},
+          {"score", score_name(plan, material)},
           {"test_samples", material.test.size}};
 }
 

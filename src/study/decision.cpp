@@ -35,14 +35,24 @@ double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
 }
 
+// Over seeds; of a single one it says nothing.
+std::optional<double> standard_deviation(const std::vector<double>& values) {
+  if (values.size() < 2) return std::nullopt;
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / double(values.size() - 1));
+}
+
 void summarise(const Settings& settings, Cell& cell) {
-  std::vector<double> accuracies, losses, steps;
+  std::vector<double> accuracies, losses, steps, scores;
   double seconds = 0, steps_done = 0;
   for (const FinishedRun* run : cell.runs) {
     const RunResult& r = run->result;
     accuracies.push_back(r.test_accuracy);
     losses.push_back(r.test_loss);
     if (r.steps_to_target) steps.push_back(double(*r.steps_to_target));
+    if (!r.curve.empty() && r.curve.back().score >= 0) scores.push_back(r.curve.back().score);
     seconds += r.seconds;
     steps_done += double(r.steps);
   }
@@ -51,12 +61,9 @@ void summarise(const Settings& settings, Cell& cell) {
   cell.reached = int64_t(steps.size());
   if (!steps.empty()) cell.steps_to_target_mean = mean_of(steps);
   cell.milliseconds_per_step = steps_done > 0 ? 1e3 * seconds / steps_done : 0;
-  if (accuracies.size() > 1) {
-    double squares = 0;
-    for (const double a : accuracies)
-      squares += (a - cell.accuracy_mean) * (a - cell.accuracy_mean);
-    cell.accuracy_sd = std::sqrt(squares / double(accuracies.size() - 1));
-  }
+  cell.accuracy_sd = standard_deviation(accuracies);
+  if (!scores.empty()) cell.score_mean = mean_of(scores);
+  cell.score_sd = standard_deviation(scores);
   const heads::Interval interval = interval_of(settings, cell, &RunResult::items);
   cell.accuracy_low = interval.low;
   cell.accuracy_high = interval.high;

@@ -23,6 +23,7 @@ struct Cell {
   int64_t reached = 0;                         // seeds that reached the target accuracy
   std::optional<double> steps_to_target_mean;  // of those
   double milliseconds_per_step = 0;
+  std::optional<double> score_mean, score_sd;  // by the task's own measure, percent; over seeds
 };
 
 // Accuracy at `heads` minus accuracy at `against`, paired by seed and by test sequence; for tasks

@@ -101,7 +101,7 @@ void remove_if_empty(const Folder& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::recursive_directory_iterator(folder.path / "runs", ignored))
     if (!entry.is_directory()) return;
-  fs::remove_all(folder.path / "runs", ignored);
+  for (const char* made : {"runs", kVocabulary}) fs::remove_all(folder.path / made, ignored);
   fs::remove(folder.path / "study.json", ignored);
   fs::remove(folder.path, ignored);
 }

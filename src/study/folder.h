@@ -1,6 +1,7 @@
 // A study on disk:
 //   study.json            settings and matrix library, which decide every number; the command
 //   runs/NAME/            one run: checkpoint, and result.json once it is done
+//   vocabulary/           of what `train` learns; each run has a copy
 //   report.json, report.html, curves.csv
 #pragma once
 
@@ -10,6 +11,8 @@
 #include "study/settings.h"
 
 namespace headlight::study {
+
+constexpr const char* kVocabulary = "vocabulary";
 
 struct Folder {
   std::filesystem::path path;

@@ -7,6 +7,7 @@
 #include "headlight/error.h"
 #include "lab/head_analysis.h"
 #include "model/checkpoint.h"
+#include "study/folder.h"
 #include "tensorfile/atomic_file.h"
 #include "tensorfile/json_file.h"
 #include "text/vocabulary.h"
@@ -27,6 +28,7 @@ task::Batch part(const task::Batch& all, int64_t first, int64_t last) {
   some.lengths = slice(all.lengths, 1);
   some.source = slice(all.source, all.source_length);
   some.source_lengths = slice(all.source_lengths, 1);
+  if (all.pixels.defined()) some.pixels = all.pixels.slice(0, first, last);
   return some;
 }
 
@@ -77,10 +79,20 @@ std::string run_name(const Settings& settings, const RunKey& key) {
   return name;
 }
 
-std::vector<Material> prepare(const Settings& settings, Tasks tasks) {
+std::vector<Material> prepare(const Settings& settings, Tasks tasks,
+                              const std::filesystem::path& folder) {
   std::vector<Material> all;
-  for (auto& task : tasks) {
-    Material material{.task = std::move(task), .test = {}, .validation = {}};
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const TaskPlan& plan = settings.tasks[i];
+    Material material{
+        .task = std::move(tasks[i]), .test = {}, .validation = {}, .text = {}, .vocabulary = {}};
+    if (!material.task) {
+      material.vocabulary = folder / kVocabulary;
+      std::filesystem::create_directories(material.vocabulary);
+      material.text = train::prepare_text(
+          text_run(settings, plan, settings.heads[0], 0, plan.learning_rate), material.vocabulary);
+      material.task = material.text->task;
+    }
     const int64_t n = settings.test_samples;
     if (settings.rates.empty()) {
       material.test = material.task->test_set(n);
@@ -138,10 +150,20 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
                                    const std::filesystem::path& run_folder,
                                    const train::Observer& observer) {
   const TaskPlan& task_plan = settings.tasks[key.task];
-  const model::Config config = model_config(settings, task_plan, material.task->info(), key.heads);
-  const train::Settings training = training_settings(settings, task_plan, key.seed, key.rate);
-  const train::Result trained =
-      train::train(config, *material.task, material.test, training, run_folder, observer);
+  model::Config config;
+  train::Result trained;
+  if (material.text) {
+    const train::TextRun run = text_run(settings, task_plan, key.heads, key.seed, key.rate);
+    config = train::config_of(run, material.text->config.vocabulary);
+    train::TextMaterial text = *material.text;
+    text.held_out = material.test;
+    trained = train::train_text(run, text, run_folder, observer);
+  } else {
+    config = model_config(settings, task_plan, material.task->info(), key.heads);
+    trained = train::train(config, *material.task, material.test,
+                           training_settings(settings, task_plan, key.seed, key.rate), run_folder,
+                           observer);
+  }
   if (!trained.finished) return std::nullopt;
 
   RunResult result;
@@ -156,6 +178,7 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
   result.steps_to_target = trained.steps_to_target;
   if (const text::Vocabulary* words = material.task->vocabulary(); words && !words->is_bytes())
     words->save(run_folder / "vocabulary.model");
+  if (material.text) train::copy_tokenizers(material.vocabulary, run_folder);
   const model::Transformer transformer = model::load(run_folder);
   if (material.validation.size > 0)
     result.validation_loss = train::evaluate(transformer, material.validation).loss;

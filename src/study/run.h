@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "study/settings.h"
+#include "train/text_training.h"
 #include "train/trainer.h"
 
 namespace headlight::study {
@@ -38,11 +39,16 @@ std::string run_name(const Settings& settings, const RunKey& key);
 
 // A task with its held-out data, shared by all of its runs.
 struct Material {
-  std::unique_ptr<task::Task> task;
+  std::shared_ptr<task::Task> task;
   task::Batch test;        // what results are measured on
   task::Batch validation;  // chooses between rates; empty with one rate
+  // Of what `train` learns, and where its vocabulary lies:
+  std::optional<train::TextMaterial> text;
+  std::filesystem::path vocabulary;
 };
-std::vector<Material> prepare(const Settings& settings, Tasks tasks);
+// `folder` is that of the study, which keeps the vocabulary of what `train` learns.
+std::vector<Material> prepare(const Settings& settings, Tasks tasks,
+                              const std::filesystem::path& folder);
 
 struct RunResult {
   int64_t parameters = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string_view>
 
 #include "headlight/error.h"
 
@@ -15,6 +16,10 @@ namespace {
 
 constexpr int64_t kMostParameters = 1'000'000'000;
 constexpr int64_t kMostSequences = 10'000'000;
+// Of a study of what `train` learns: enough to see which head count learns faster.
+constexpr int64_t kStepsOfKind = 2000;
+// Sizes can be checked before the vocabulary is known.
+constexpr int64_t kAnyVocabulary = 1024;
 
 void require(bool holds, const std::string& message) {
   if (!holds) throw Error(ErrorKind::usage, message);
@@ -50,6 +55,7 @@ void spend_budget(Settings& settings, const Tasks& tasks) {
 }
 
 std::unique_ptr<task::Task> make_task(const Settings& settings, const TaskPlan& plan) {
+  if (plan.name == settings.data.kind) return nullptr;
   if (plan.name == "text")
     return task::make_text_task({settings.data.text.begin(), settings.data.text.end()},
                                 settings.data.length, settings.data.vocabulary);
@@ -69,7 +75,11 @@ std::vector<TaskPlan> default_tasks() {
           {.name = "recall(32,64,4)"}};
 }
 
-bool judged_by_loss(const TaskPlan& plan) { return plan.name == "text"; }
+bool judged_by_loss(const TaskPlan& plan) {
+  constexpr std::string_view kByLoss[] = {"text",   "translate", "summarize",
+                                          "answer", "caption",   "lm"};
+  return std::ranges::count(kByLoss, plan.name) > 0;
+}
 
 double margin_of(const Settings& settings, const TaskPlan& plan) {
   constexpr double kMarginInNats = 0.01;
@@ -102,6 +112,48 @@ model::Config model_config(const Settings& settings, const TaskPlan& plan,
   json["activation"] = settings.activation;
   json["position"] = settings.position;
   return model::config_from_json(json, "the study's settings");
+}
+
+Settings settings_of_kind(const std::string& kind) {
+  const train::TextRun run =
+      train::defaults_of(nlohmann::json(kind).get<train::TextKind>(), "small");
+  Settings s;
+  s.data.kind = kind;
+  s.data.vocabulary = run.vocabulary;
+  s.data.length = run.length;
+  s.dim = run.dim;
+  s.ffn = run.ffn;
+  s.dropout = run.dropout;
+  s.training = run.settings;
+  s.tasks = {{.name = kind,
+              .steps = kStepsOfKind,
+              .layers = run.layers,
+              .evaluate_every = run.settings.evaluate_every,
+              .learning_rate = run.settings.learning_rate}};
+  const nlohmann::json model = model::to_json(train::config_of(run, kAnyVocabulary));
+  model.at("norm").get_to(s.norm);
+  model.at("norm_place").get_to(s.norm_place);
+  model.at("activation").get_to(s.activation);
+  model.at("position").get_to(s.position);
+  return s;
+}
+
+train::TextRun text_run(const Settings& settings, const TaskPlan& plan, int64_t heads,
+                        uint64_t seed, double learning_rate) {
+  const DataFiles& data = settings.data;
+  train::TextRun run =
+      train::defaults_of(nlohmann::json(data.kind).get<train::TextKind>(), "small");
+  run.data = {data.files.begin(), data.files.end()};
+  run.valid = {data.valid.begin(), data.valid.end()};
+  run.vocabulary = data.vocabulary;
+  run.length = data.length;
+  run.layers = plan.layers;
+  run.dim = settings.dim;
+  run.heads = heads;
+  run.ffn = settings.ffn;
+  run.dropout = settings.dropout;
+  run.settings = training_settings(settings, plan, seed, learning_rate);
+  return run;
 }
 
 train::Settings training_settings(const Settings& settings, const TaskPlan& plan, uint64_t seed,
@@ -138,6 +190,7 @@ Completed completed(Settings s) {
   Tasks tasks = make_tasks(s);
   for (size_t i = 0; i < tasks.size(); ++i) {
     TaskPlan& plan = s.tasks[i];
+    if (!tasks[i]) continue;
     const task::TaskInfo& info = tasks[i]->info();
     if (plan.name != "text" && plan.name != "pairs") plan.name = info.name;
     if (plan.steps == 0) plan.steps = info.recommended_steps;
@@ -157,7 +210,11 @@ Completed completed(Settings s) {
   if (s.ffn == 0) s.ffn = 2 * s.dim;
   for (size_t i = 0; i < tasks.size(); ++i) {
     const TaskPlan& plan = s.tasks[i];
-    for (const int64_t heads : s.heads) model_config(s, plan, tasks[i]->info(), heads);
+    for (const int64_t heads : s.heads)
+      if (tasks[i])
+        model_config(s, plan, tasks[i]->info(), heads);
+      else
+        train::config_of(text_run(s, plan, heads, 0, plan.learning_rate), kAnyVocabulary);
     train::validate(training_settings(s, plan, 0, plan.learning_rate));
   }
   return {std::move(s), std::move(tasks)};

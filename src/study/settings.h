@@ -10,6 +10,7 @@
 #include "model/config.h"
 #include "task/task.h"
 #include "train/settings.h"
+#include "train/text_run.h"
 
 namespace headlight::study {
 
@@ -22,11 +23,14 @@ struct TaskPlan {
   double learning_rate = 0;
 };
 
-// The user's own data: a language model on text files, or an encoder-decoder on parallel lines.
+// The user's own data: a language model on text files, an encoder-decoder on parallel lines, or
+// what `headlight train` learns of the kind.
 struct DataFiles {
   std::vector<std::string> text;
   std::string source, target;
-  int64_t vocabulary = 0;  // byte-pair pieces; 0: bytes
+  std::string kind;  // "translate" and so on; empty: none
+  std::vector<std::string> files, valid;
+  int64_t vocabulary = 0;  // pieces; 0: bytes
   int64_t length = 64;     // tokens in a window of text, or at most in a line
 };
 
@@ -54,8 +58,8 @@ struct Settings {
   int64_t replicates = 10000;       // of the bootstrap
 };
 
-// The tasks of a study, as Settings::tasks lists them. Made once: one that learns a vocabulary from
-// the user's text takes its time.
+// The tasks of a study, as Settings::tasks lists them; null for what `train` learns, which needs a
+// folder for its vocabulary. Made once: one that learns a vocabulary takes its time.
 using Tasks = std::vector<std::unique_ptr<task::Task>>;
 Tasks make_tasks(const Settings& settings);
 
@@ -68,14 +72,16 @@ struct Completed {
 Completed completed(Settings settings);
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TaskPlan, name, steps, layers, evaluate_every, learning_rate)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DataFiles, text, source, target, vocabulary, length)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DataFiles, text, source, target, kind, files, valid,
+                                                vocabulary, length)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Settings, tasks, data, heads, seeds, first_seed, dim, ffn,
                                    budget, dropout, norm, norm_place, activation, position,
                                    training, rates, samples, test_samples, noise,
                                    analysis_sequences, margin, replicates)
 
-// The user's own text is judged by its loss: how likely the right symbol was says more than
-// whether it was the likeliest. Everything else is judged by accuracy.
+// The user's own text and what `train` learns to write are judged by their loss: how likely the
+// right symbol was says more than whether it was the likeliest. Everything else is judged by
+// accuracy.
 bool judged_by_loss(const TaskPlan& plan);
 // The difference that matters: Settings::margin, or 0.01 nats where the loss is what counts.
 double margin_of(const Settings& settings, const TaskPlan& plan);
@@ -87,6 +93,13 @@ std::vector<TaskPlan> default_tasks();
 // The model of one head count on one task: equal parameters for every head count.
 model::Config model_config(const Settings& settings, const TaskPlan& plan,
                            const task::TaskInfo& info, int64_t heads);
+
+// What `train` does of a kind, at its small size, as the settings of a study.
+Settings settings_of_kind(const std::string& kind);
+
+// The run of `train` that one head count, seed and rate of Settings::data.kind stand for.
+train::TextRun text_run(const Settings& settings, const TaskPlan& plan, int64_t heads,
+                        uint64_t seed, double learning_rate);
 
 train::Settings training_settings(const Settings& settings, const TaskPlan& plan, uint64_t seed,
                                   double learning_rate);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <utility>
@@ -12,33 +13,35 @@
 namespace headlight::task {
 namespace {
 
+constexpr size_t kMostOrders = 16;
+
 class SequencesTask : public Task {
  public:
   SequencesTask(TaskInfo info, Sequences training, Sequences held_out, int64_t begin,
-                int64_t padding)
+                int64_t padding, std::function<std::string(int64_t)> show)
       : info_(std::move(info)),
         training_(std::move(training)),
         held_out_(std::move(held_out)),
         begin_(begin),
-        padding_(padding) {}
+        padding_(padding),
+        show_(std::move(show)) {}
 
   const TaskInfo& info() const override { return info_; }
-  std::string show(int64_t symbol) const override { return std::to_string(symbol); }
+  std::string show(int64_t symbol) const override {
+    return show_ ? show_(symbol) : std::to_string(symbol);
+  }
 
   Batch train_batch(uint64_t seed, int64_t step, int64_t size) const override {
     const std::scoped_lock lock(mutex_);
     if (size != tokens_) cut(size);
     const auto batches = static_cast<int64_t>(firsts_.size()) - 1;
-    const int64_t epoch = step / batches;
-    const uint64_t epoch_seed = mix(mix(seed, 0x73657173), static_cast<uint64_t>(epoch));
-    if (epoch != epoch_ || seed != seed_) {
-      order_ = sorted(epoch_seed);
-      epoch_ = epoch;
-      seed_ = seed;
-    }
-    const auto batch = static_cast<size_t>(shuffled(step % batches, batches, epoch_seed));
-    return padded(training_,
-                  {order_.begin() + firsts_[batch], order_.begin() + firsts_[batch + 1]});
+    const uint64_t epoch = mix(mix(seed, 0x73657173), static_cast<uint64_t>(step / batches));
+    // Runs at the same time are in different epochs; those that have ended leave theirs.
+    if (!orders_.contains(epoch) && orders_.size() == kMostOrders) orders_.clear();
+    std::vector<size_t>& order = orders_[epoch];
+    if (order.empty()) order = sorted(epoch);
+    const auto batch = static_cast<size_t>(shuffled(step % batches, batches, epoch));
+    return padded(training_, {order.begin() + firsts_[batch], order.begin() + firsts_[batch + 1]});
   }
 
   Batch test_set(int64_t samples) const override {
@@ -74,7 +77,6 @@ class SequencesTask : public Task {
 
   void cut(int64_t tokens) const {
     tokens_ = tokens;
-    epoch_ = -1;
     const std::vector<size_t> order = sorted(0);
     firsts_ = {0};
     for (size_t i = 0; i < order.size(); ++i) {
@@ -122,18 +124,18 @@ class SequencesTask : public Task {
   TaskInfo info_;
   Sequences training_, held_out_;
   int64_t begin_, padding_;
-  // What is known of the epoch at hand.
+  std::function<std::string(int64_t)> show_;
   mutable std::mutex mutex_;
-  mutable int64_t tokens_ = -1, epoch_ = -1;
-  mutable uint64_t seed_ = 0;
-  mutable std::vector<int64_t> firsts_;  // places in the order where batches begin, and its end
-  mutable std::vector<size_t> order_;
+  mutable int64_t tokens_ = -1;
+  mutable std::vector<int64_t> firsts_;  // places in an order where batches begin, and its end
+  mutable std::map<uint64_t, std::vector<size_t>> orders_;  // of the epochs at hand
 };
 
 }  // namespace
 
 std::unique_ptr<Task> make_sequences_task(std::string name, Sequences training, Sequences held_out,
-                                          int64_t begin, int64_t padding) {
+                                          int64_t begin, int64_t padding,
+                                          std::function<std::string(int64_t)> show) {
   TaskInfo info;
   info.name = std::move(name);
   info.encoder_decoder = !training.sources.empty() || !training.pictures.empty();
@@ -145,7 +147,7 @@ std::unique_ptr<Task> make_sequences_task(std::string name, Sequences training, 
       info.source_length = std::max(info.source_length, static_cast<int64_t>(source.size()));
   }
   return std::make_unique<SequencesTask>(std::move(info), std::move(training), std::move(held_out),
-                                         begin, padding);
+                                         begin, padding, std::move(show));
 }
 
 }  // namespace headlight::task

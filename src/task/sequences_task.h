@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,8 +24,10 @@ struct Sequences {
 
 // `size` of train_batch() is how many tokens a batch has at most, padding included, on its longer
 // side; a single longer pair makes a batch of its own. Every pair comes once an epoch. `begin` is
-// what the decoder reads first, `padding` what rows are filled up with.
+// what the decoder reads first, `padding` what rows are filled up with; `show` writes a symbol in a
+// picture (none: its number).
 std::unique_ptr<Task> make_sequences_task(std::string name, Sequences training, Sequences held_out,
-                                          int64_t begin, int64_t padding);
+                                          int64_t begin, int64_t padding,
+                                          std::function<std::string(int64_t)> show = {});
 
 }  // namespace headlight::task

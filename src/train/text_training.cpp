@@ -215,9 +215,18 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
   }
   material.task = task::make_sequences_task(
       fmt::format("{} (content {:016x})", nlohmann::json(run.kind).get<std::string>(), content),
-      std::move(training.sequences), std::move(held_out.sequences), text::kBegin, text::kPadding);
+      std::move(training.sequences), std::move(held_out.sequences), text::kBegin, text::kPadding,
+      [target](int64_t id) { return target.token_of(id).value_or(std::to_string(id)); });
   material.held_out = material.task->test_set(kHeldOutMost);
   return material;
+}
+
+void copy_tokenizers(const fs::path& from, const fs::path& to) {
+  fs::create_directories(to);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "target_tokenizer.json",
+                           "preprocessor_config.json"})
+    if (fs::exists(from / name))
+      fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
 }
 
 std::string score_name(TextKind kind) {
@@ -242,8 +251,8 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
     model::save(model, folder);
     return run.kind == TextKind::lm ? -1 : judged(run, material, model);
   };
-  return train(material.config, *material.task, material.held_out, run.settings, folder, observer,
-               judge);
+  return train(config_of(run, material.config.vocabulary), *material.task, material.held_out,
+               run.settings, folder, observer, judge);
 }
 
 }  // namespace headlight::train

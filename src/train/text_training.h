@@ -20,7 +20,7 @@
 namespace headlight::train {
 
 struct TextMaterial {
-  std::unique_ptr<task::Task> task;
+  std::shared_ptr<task::Task> task;
   task::Batch held_out;       // for the loss
   task::ParallelText judged;  // what is written to be scored; none for a language model
   text::Tokenizer source, target;
@@ -35,12 +35,16 @@ struct TextMaterial {
 // it there. Throws Error: bad_input naming what is wrong with which file and line, usage.
 TextMaterial prepare_text(const TextRun& run, const std::filesystem::path& folder);
 
+// What a model in `to` needs beside its weights, from the folder of its material.
+void copy_tokenizers(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // What the scores of the curve are: "bleu", "rougeL", "exact_match", "chrf" or "" for a language
 // model.
 std::string score_name(TextKind kind);
 
 // Trains until its steps, its budget or the observer end it, from where the folder stands. After
-// the first point of the curve the folder always holds a whole model.
+// the first point of the curve the folder always holds a whole model. The material may be that of a
+// run with another number of heads or another seed.
 Result train_text(const TextRun& run, const TextMaterial& material,
                   const std::filesystem::path& folder, const Observer& observer);
 

@@ -42,6 +42,64 @@ def test_every_head_count_has_the_same_number_of_parameters(headlight):
     assert len({run["parameters"] for run in report["runs"]}) == 1
 
 
+# Of a kind of train: short, and with a batch that counts tokens.
+OF_KIND = ["--heads", "1,2", "--seeds", "2", "--dim", "16", "--ffn", "32", "--layers", "1", "--steps",
+           "40", "--evaluate-every", "20", "--batch", "200", "--vocabulary", "300", "--test-samples",
+           "8", "--analysis-sequences", "2", "--dropout", "0", "--threads", "1"]
+
+
+def test_what_train_learns_is_compared_by_loss_and_by_its_own_measure(headlight, tmp_path):
+    words = "one two three four five".split()
+    for name, order in (("train", 1), ("valid", -1)):
+        lines = [f"{a} {b} {c}\t{c} {b} {a}\n" for a in words for b in words for c in words][::order]
+        (tmp_path / f"{name}.tsv").write_text("".join(lines[:100] if order > 0 else lines[:25]))
+    command = ["study", "--kind", "translate", "--data", "train.tsv", "--valid", "valid.tsv", *OF_KIND]
+    report = headlight(*command, "--out", "s", "--json").json()
+    jsonschema.validate(report, json.loads((ROOT / "schema" / "study.schema.json").read_text()))
+    assert len({run["parameters"] for run in report["runs"]}) == 1
+    assert [row["heads"] for row in report["summary"]] == [1, 2]
+    assert all(0 <= row["score_mean"] <= 100 for row in report["summary"])
+    assert report["settings"]["tasks"][0]["score"] == "bleu"
+    assert report["settings"]["tasks"][0]["measure"] == "nats"
+    stacks = {layer["stack"] for layer in report["runs"][0]["layers"]}
+    assert stacks == {"encoder", "decoder", "cross"}
+    # Every run is a model that translates, as good as the report says, and as train makes it.
+    run = report["runs"][0]
+    heads, seed = run["heads"], run["seed"]
+    sources, targets = zip(*(line.split("\t") for line in
+                             (tmp_path / "valid.tsv").read_text().splitlines()))
+    (tmp_path / "right").write_text("\n".join(targets) + "\n")
+    out = headlight("translate", tmp_path / "s" / run["checkpoint"], "--beam", "1",
+                    input="\n".join(sources) + "\n").out
+    (tmp_path / "out").write_text(out)
+    said = headlight("evaluate", "--hypothesis", "out", "--reference", "right", "--json").json()
+    assert said["bleu"] == pytest.approx(run["curve"][-1]["score"], abs=1e-9)
+    alone = headlight("train", "train.tsv", "--valid", "valid.tsv", "--heads", heads, "--seed", seed,
+                      *(x for x in OF_KIND[4:] if x not in ("--test-samples", "8",
+                                                           "--analysis-sequences", "2")),
+                      "--out", "alone", "--json").json()
+    assert alone["train_loss"] == pytest.approx(run["train_loss"], rel=1e-6)
+    table = headlight("study", "--resume", "s").out
+    assert "bleu" in table and "headlight train --kind translate" in table
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--kind", "translate"], "--data is missing"),
+    (["--kind", "lm", "--data", "a", "--task", "copy"], "--task does not go with --kind"),
+    (["--kind", "lm", "--data", "a", "--noise", "0.1"], "--noise does not go with --kind"),
+    (["--data", "a"], "--kind is missing"),
+    (["--kind", "lm", "--data", "a", "--dim", "10", "--heads", "4"], "10"),
+])
+def test_kinds_of_train_refuse_what_is_not_theirs(headlight, arguments, said):
+    assert said in headlight("study", *arguments, code=2).err
+
+
+def test_a_file_that_is_missing_leaves_no_folder(headlight, tmp_path):
+    assert "gone.tsv" in headlight("study", "--kind", "translate", "--data", "gone.tsv", "--out", "s",
+                                   code=3).err
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_budget_is_met_from_below(headlight):
     report = headlight("study", "--task", "copy(8,8)", *TINY, "--budget", "5000", "--json").json()
     assert 4500 <= report["runs"][0]["parameters"] <= 5000

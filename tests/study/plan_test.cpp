@@ -86,7 +86,7 @@ TEST(Plan, TheUsersTextIsReadOnce) {
   // With a budget to spend, and with data to prepare: all from the task that was made first.
   Completed study = completed(s);
   std::filesystem::remove(text);
-  const std::vector<Material> material = prepare(study.settings, std::move(study.tasks));
+  const std::vector<Material> material = prepare(study.settings, std::move(study.tasks), {});
   EXPECT_GT(material.at(0).test.size, 0);
 }
 

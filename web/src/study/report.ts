@@ -33,6 +33,7 @@ export interface Task {
   chance?: Num;
   ceiling?: Num;
   measure?: 'accuracy' | 'nats';
+  score?: string | null;  // the task's own measure, as "bleu"
   [name: string]: unknown;
 }
 
@@ -113,6 +114,7 @@ export interface Summary {
   accuracy_high?: Num;
   accuracy_sd?: Num;
   loss_mean?: Num;
+  score_mean?: Num;
   steps_to_target_mean?: Num;
   reached?: number;
   of?: number;

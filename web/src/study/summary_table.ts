@@ -9,6 +9,10 @@ import { table, type Column } from '../shared/table';
 import { byLoss, type Comparison, type Report, type Summary, type Task } from './report';
 import { heads } from './titles';
 
+const SCORES: Record<string, string> = {
+  bleu: 'BLEU', rougeL: 'ROUGE-L', exact_match: 'Exact match', chrf: 'chrF',
+};
+
 export function summaryTable(report: Report, task: Task): HTMLElement {
   const rows = report.summary.filter((row) => row.task === task.name);
   const target = percent(report.settings.target_accuracy ?? 0.95, 0);
@@ -24,6 +28,9 @@ export function summaryTable(report: Report, task: Task): HTMLElement {
       ? [column('Rate', 'learning_rate', (row) => short(row.learning_rate), 'best of the grid')]
         : []),
     column('Parameters', 'parameters', (row) => whole(row.parameters)),
+    ...(task.score ? [column(SCORES[task.score] ?? task.score, 'score_mean',
+                             (row) => short(row.score_mean), 'percent',
+                             'Of what the models write, mean of the seeds')] : []),
     column('Loss', 'loss_mean', (row) => short(row.loss_mean), 'nats',
            'Mean test loss after the last step'),
     ...(byLoss(task) ? [] : [
