@@ -65,10 +65,14 @@ void evaluate_model(const DataOptions& options, const Common& common) {
       losses_of(data.model, batches_of(data.model.config, data.examples, kBatchTokens));
   std::vector<std::vector<double>> items;
   for (size_t i = 0; i < losses.nats.size(); ++i)
-    items.push_back({losses.nats[i], double(losses.scored[i])});
-  const heads::Interval loss = heads::sums_bootstrap(
-      items, [](const std::vector<double>& sums) { return std::vector{sums[0] / sums[1]}; },
-      heads::kReplicates, common.seed)[0];
+    items.push_back({losses.nats[i], double(losses.scored[i]), double(losses.correct[i])});
+  const std::vector<heads::Interval> found = heads::sums_bootstrap(
+      items,
+      [](const std::vector<double>& sums) {
+        return std::vector{sums[0] / sums[1], 100 * sums[2] / sums[1]};
+      },
+      heads::kReplicates, common.seed);
+  const heads::Interval &loss = found[0], &accuracy = found[1];
   const int64_t tokens = std::accumulate(losses.scored.begin(), losses.scored.end(), int64_t{0});
   if (common.json) {
     print_json({{"schema", "headlight.evaluate/1"},
@@ -76,9 +80,11 @@ void evaluate_model(const DataOptions& options, const Common& common) {
                 {"tokens", tokens},
                 {"loss", loss.mean},
                 {"perplexity", std::exp(loss.mean)},
+                {"accuracy", accuracy.mean},
                 {"intervals",
                  {{"loss", {loss.low, loss.high}},
-                  {"perplexity", {std::exp(loss.low), std::exp(loss.high)}}}}});
+                  {"perplexity", {std::exp(loss.low), std::exp(loss.high)}},
+                  {"accuracy", {accuracy.low, accuracy.high}}}}});
     return;
   }
   report::Table table;
@@ -95,6 +101,8 @@ void evaluate_model(const DataOptions& options, const Common& common) {
   add("loss", loss.mean, loss.low, loss.high, fmt::format("nats a {}", data.unit));
   add("perplexity", std::exp(loss.mean), std::exp(loss.low), std::exp(loss.high),
       "equally likely answers to choose from");
+  add("accuracy", accuracy.mean, accuracy.low, accuracy.high,
+      fmt::format("percent of {}s whose likeliest answer is right", data.unit));
   fmt::print("{}, {}\n{}", report::counted(int64_t(items.size()), "line"),
              report::counted(tokens, data.unit),
              report::render(table, report::terminal_width(), report::use_colour()));
@@ -148,7 +156,8 @@ void evaluate(const EvaluateOptions& options, const Common& common) {
 void add_evaluate(CLI::App& program, const Common& common) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = program.add_subcommand(
-      "evaluate", "How good lines are: BLEU, chrF, ROUGE, exact match, F1; perplexity of a model");
+      "evaluate",
+      "How good lines are: BLEU, chrF, ROUGE, exact match, F1; loss and accuracy of a model");
   auto* judged = "Lines that were written";
   CLI::Option* hypothesis =
       verb->add_option("--hypothesis", options->hypothesis, "Lines to judge; - is standard input")
@@ -165,7 +174,7 @@ void add_evaluate(CLI::App& program, const Common& common) {
                            ->excludes(hypothesis)
                            ->group(predicted);
   verb->add_option("--data", options->model.data,
-                   "Lines, or for two stacks a source, a tab and its target")
+                   "Lines, or a .tsv: source and target for two stacks, text and class")
       ->type_name("FILE")
       ->needs(model)
       ->group(predicted);
@@ -173,7 +182,7 @@ void add_evaluate(CLI::App& program, const Common& common) {
       "BLEU and chrF are those of sacrebleu 2.6.0 at its defaults, ROUGE is that of\n"
       "rouge-score 0.1.2 without its stemmer (mean F-measure of the lines), exact match\n"
       "and F1 are those of SQuAD 2.0. Intervals: 1,000 draws of as many lines, 2,000\n"
-      "for --model, which gives the loss a token and perplexity.\n\n"
+      "for --model, which gives the loss a token, perplexity and accuracy.\n\n"
       "Example:\n"
       "  headlight translate model/ < test.en > out.de\n"
       "  headlight evaluate --hypothesis out.de --reference test.de");

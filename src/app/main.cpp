@@ -8,6 +8,7 @@
 
 #include "app/bench.h"
 #include "app/check.h"
+#include "app/classify.h"
 #include "app/diff.h"
 #include "app/evaluate.h"
 #include "app/help.h"
@@ -86,6 +87,7 @@ int run(int argc, char** argv) {
   app::add_check(program, common);
   app::add_train(program, common);
   app::add_writing(program, common);
+  app::add_classify(program, common);
   app::add_evaluate(program, common);
   app::add_measure(program, common);
   app::add_tokenize(program, common);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
 
 #include "app/token_rows.h"
@@ -14,14 +13,12 @@
 #include "model/checkpoint.h"
 #include "model/run.h"
 #include "model/sentence_pairs.h"
-#include "tensorfile/json_file.h"
+#include "task/encoder_task.h"
 #include "text/whole_number.h"
 
 namespace headlight::app {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr double kMaskedShare = 0.15;  // as BERT was trained
 
 [[noreturn]] void refuse_data(const std::string& message) {
   throw Error(ErrorKind::bad_input, message);
@@ -35,29 +32,21 @@ bool is_classifier(const model::Config& c) {
 // Which class a word names: one of config.json's id2label, or a number.
 class Classes {
  public:
-  Classes(const fs::path& folder, int64_t count) : count_(count) {
-    const nlohmann::json config = tensorfile::read_json_file(folder / "config.json");
-    if (!config.contains("id2label") || !config["id2label"].is_object()) return;
-    for (const auto& [id, name] : config["id2label"].items())
-      if (name.is_string())
-        if (const std::optional<int64_t> number = text::whole_number(id)) numbers_[name] = *number;
-  }
+  Classes(const fs::path& folder, int64_t count)
+      : count_(count), names_(model::class_names(folder, count)) {}
 
   int64_t of(const Line& line) const {
-    const auto named = numbers_.find(line.text);
-    const std::optional<int64_t> id =
-        named != numbers_.end() ? named->second : text::whole_number(line.text);
+    const auto named = std::ranges::find(names_, line.text);
+    if (named != names_.end()) return named - names_.begin();
+    const std::optional<int64_t> id = text::whole_number(line.text);
     if (id && *id >= 0 && *id < count_) return *id;
-    std::vector<std::string> names;
-    for (const auto& [name, number] : numbers_) names.push_back(name);
-    refuse_data(fmt::format("{}: '{}' is no class of this model; classes are 0 to {}{}", line.where,
-                            line.text, count_ - 1,
-                            names.empty() ? "" : fmt::format(", or {}", fmt::join(names, ", "))));
+    refuse_data(fmt::format("{}: '{}' is no class of this model; classes are 0 to {}, or {}",
+                            line.where, line.text, count_ - 1, fmt::join(names_, ", ")));
   }
 
  private:
   int64_t count_;
-  std::map<std::string, int64_t> numbers_;
+  std::vector<std::string> names_;
 };
 
 at::Tensor classes_of(const DataOptions& o, const model::Config& config,
@@ -110,7 +99,7 @@ at::Tensor mask_some(ModelInput& input, int64_t mask, uint64_t seed) {
     }
     std::ranges::sort(places);
     const auto count = static_cast<size_t>(
-        std::max(1.0, std::round(kMaskedShare * static_cast<double>(places.size()))));
+        std::max(1.0, std::round(task::kMaskedShare * static_cast<double>(places.size()))));
     for (size_t i = 0; i < std::min(count, places.size()); ++i) {
       const int64_t place = places[i].second;
       labels[row][place] = in.tokens[row][place];

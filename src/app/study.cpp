@@ -211,8 +211,9 @@ void add_study(CLI::App& program, const Common& common) {
       ->group(what);
   verb->add_option("--kind", options->kind,
                    "What headlight train learns, with its small size and settings for what is not "
-                   "given: translate, summarize, answer, caption or lm")
-      ->check(CLI::IsMember({"translate", "summarize", "answer", "caption", "lm"}))
+                   "given: translate, summarize, answer, caption, lm, classify or mlm")
+      ->check(
+          CLI::IsMember({"translate", "summarize", "answer", "caption", "lm", "classify", "mlm"}))
       ->type_name("NAME")
       ->group(what);
   verb->add_option("--data", options->data, "Files of that kind to learn from")

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <cmath>
@@ -191,6 +192,7 @@ Json json_of(const train::TextRun& run, const train::TextMaterial& material,
                {"held_out", material.held_out_pairs},
                {"left_out", {{"empty", material.empty}, {"too_long", material.too_long}}},
                {"checkpoint", folder.string()}};
+  if (!material.labels.empty()) json["labels"] = material.labels;
   if (run.kind == train::TextKind::caption) json["left_out"]["bad_images"] = material.bad_images;
   if (result.curve.back().score >= 0) json[train::score_name(run.kind)] = result.curve.back().score;
   json["curve"] = result.curve;
@@ -222,7 +224,11 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
       fmt::format("{} parameters, {} pieces; {} {} to learn from, {} held out.",
                   report::whole(model::parameter_count(material.config)),
                   report::whole(material.config.vocabulary), report::whole(material.pairs),
-                  lm ? "lines" : "pairs", report::whole(material.held_out_pairs));
+                  lm || train::only_reads(run.kind) ? "lines" : "pairs",
+                  report::whole(material.held_out_pairs));
+  if (!material.labels.empty())
+    text +=
+        fmt::format(" {} labels: {}.", material.labels.size(), fmt::join(material.labels, ", "));
   if (material.empty + material.too_long > 0)
     text +=
         fmt::format(" Left out: {} with nothing in them, {} longer than {} tokens.",
@@ -233,6 +239,10 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
   text += fmt::format(" {} steps in {}.", report::whole(result.steps),
                       report::duration(result.seconds));
   fmt::print("\n{}\n", report::wrapped(text, report::terminal_width()));
+  if (run.kind == train::TextKind::mlm) {
+    fmt::print("Look at it: headlight inspect {} --lines lines.txt\n", shell_word(folder.string()));
+    return;
+  }
   fmt::print("Use it: headlight {} {} {}\n",
              lm ? "generate" : nlohmann::json(run.kind).get<std::string>(),
              shell_word(folder.string()),
@@ -279,17 +289,21 @@ void add_train(CLI::App& program, Common& common) {
   auto options = std::make_shared<TrainOptions>();
   TrainOptions& o = *options;
   CLI::App* verb = program.add_subcommand(
-      "train", "A model of your own that translates, summarises, answers, captions or goes on");
-  verb->add_option("DATA", o.data,
-                   "Two files, source and target line by line, or one with a tab between them or "
-                   "JSON with \"source\" and \"target\" on every line; for "
-                   "answer, files of questions (see headlight answer); for caption, lines of an "
-                   "image's path, a tab and its caption; for lm, files of lines")
+      "train", "A model of your own that translates, summarises, answers, captions, classifies");
+  verb->add_option(
+          "DATA", o.data,
+          "Two files, source and target line by line, or one with a tab between them or "
+          "JSON with \"source\" and \"target\" on every line; for "
+          "answer, files of questions (see headlight answer); for caption, lines of an "
+          "image's path, a tab and its caption; for classify, a text and its label as source "
+          "and target; for lm and mlm, files of lines")
       ->type_name("FILE");
   auto* what = "What to learn";
   verb->add_option("--kind", o.kind,
-                   "translate, summarize, answer, caption or lm (a language model)")
-      ->check(CLI::IsMember({"translate", "summarize", "answer", "caption", "lm"}))
+                   "translate, summarize, answer, caption, lm (a language model), classify, or mlm "
+                   "(an encoder that guesses masked tokens)")
+      ->check(
+          CLI::IsMember({"translate", "summarize", "answer", "caption", "lm", "classify", "mlm"}))
       ->capture_default_str()
       ->group(what);
   verb->add_option("--valid", o.valid, "Data to validate on; without it a part is held out")

@@ -113,9 +113,11 @@ Losses losses_of(const model::Transformer& model, const std::vector<Batch>& batc
       if (losses.nats.size() <= example) {
         losses.nats.resize(example + 1);
         losses.scored.resize(example + 1);
+        losses.correct.resize(example + 1);
       }
       losses.nats[example] = found.nats.const_data_ptr<double>()[row];
       losses.scored[example] = found.scored.const_data_ptr<int64_t>()[row];
+      losses.correct[example] = found.correct.const_data_ptr<int64_t>()[row];
     }
   }
   return losses;

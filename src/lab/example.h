@@ -36,8 +36,9 @@ std::vector<Batch> batches_of(const model::Config& config, const std::vector<Exa
 
 // By example.
 struct Losses {
-  std::vector<double> nats;     // summed over scored labels
-  std::vector<int64_t> scored;  // how many
+  std::vector<double> nats;      // summed over scored labels
+  std::vector<int64_t> scored;   // how many
+  std::vector<int64_t> correct;  // of these, how many are the likeliest class
 };
 Losses losses_of(const model::Transformer& model, const std::vector<Batch>& batches,
                  const model::Gates* gates = nullptr);

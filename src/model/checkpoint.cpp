@@ -54,22 +54,30 @@ TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& fi
   return names;
 }
 
-}  // namespace
-
-void save(const Transformer& model, const std::filesystem::path& folder) {
+void create_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
     throw Error(ErrorKind::bad_input,
                 fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
+}
+
+void write_tensors(const std::vector<NamedTensor>& tensors, const std::filesystem::path& folder) {
   std::vector<at::Tensor> kept;  // the arrays below point into these
   std::vector<tensorfile::NamedArray> arrays;
-  for (const NamedTensor& p : parameters(model)) {
+  for (const NamedTensor& p : tensors) {
     kept.push_back(p.tensor.detach().to(at::kCPU, at::kFloat).contiguous());
     arrays.push_back({p.name, tensorfile::view_array(tensorfile::DType::f32, p.tensor.sizes().vec(),
                                                      kept.back().const_data_ptr())});
   }
   tensorfile::write_safetensors(folder / "model.safetensors", arrays, {{"format", "pt"}});
+}
+
+}  // namespace
+
+void save(const Transformer& model, const std::filesystem::path& folder) {
+  create_folder(folder);
+  write_tensors(parameters(model), folder);
   tensorfile::write_file_atomically(folder / "config.json", to_json(model.config).dump(2) + "\n");
 }
 
@@ -123,6 +131,26 @@ std::vector<NamedTensor> tensors_in(const std::string& model_type, const Transfo
     all.push_back(
         {tensor.name, (tensor.view.detach() - tensor.added).reshape(tensor.shape).contiguous()});
   return all;
+}
+
+void save_as(const nlohmann::ordered_json& config, const Transformer& model,
+             const std::filesystem::path& folder) {
+  create_folder(folder);
+  write_tensors(tensors_in(config.at("model_type").get<std::string>(), model), folder);
+  tensorfile::write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+}
+
+std::vector<std::string> class_names(const std::filesystem::path& folder, int64_t classes) {
+  const nlohmann::json config = tensorfile::read_json_file(folder / "config.json");
+  const nlohmann::json named =
+      config.is_object() ? config.value(kClassNames, nlohmann::json()) : nlohmann::json();
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < classes; ++i) {
+    const std::string number = std::to_string(i);
+    const bool has = named.is_object() && named.contains(number) && named.at(number).is_string();
+    names.push_back(has ? named.at(number).get<std::string>() : "LABEL_" + number);
+  }
+  return names;
 }
 
 }  // namespace headlight::model

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -26,5 +27,16 @@ Transformer load(const std::filesystem::path& folder);
 std::vector<NamedTensor> tensors_in(
     const std::string& model_type, const Transformer& model,
     const std::function<bool(const std::string&)>& like = [](const std::string&) { return false; });
+
+// Writes the model as transformers does: its tensors under the names of the config's "model_type",
+// and the config as it is. Creates the folder if needed; each file is replaced as a whole or not at
+// all. Throws Error (usage) for types that are not among known_architectures().
+void save_as(const nlohmann::ordered_json& config, const Transformer& model,
+             const std::filesystem::path& folder);
+
+// A classifier's classes by "id2label" in the folder's config.json; one that is not named there is
+// LABEL_0, LABEL_1 and so on, as in transformers. Throws Error (bad_input) as read_json_file().
+inline constexpr const char* kClassNames = "id2label";
+std::vector<std::string> class_names(const std::filesystem::path& folder, int64_t classes);
 
 }  // namespace headlight::model

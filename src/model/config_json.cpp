@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "headlight/error.h"
+#include "model/checkpoint.h"
 #include "model/config.h"
 #include "model/pruned_record.h"
 
@@ -295,7 +296,7 @@ Config config_from_json(const nlohmann::json& json, const std::string& where) {
     Writer writer{all};
     each_extra(config, writer);
     for (const auto& [key, value] : json.items())
-      if (!all.contains(key) && key != kPrunedRecord)
+      if (!all.contains(key) && key != kPrunedRecord && key != kClassNames)
         throw Error(ErrorKind::bad_input, fmt::format("{}: unknown field \"{}\"", where, key));
   }
   try {

@@ -213,7 +213,13 @@ Transformer initialised(const Config& config, uint64_t seed) {
   // A table that is the output layer as well would begin with logits of ±sqrt(dim).
   if (model.config.tied && model.output.weight.defined()) {
     const c10::NoGradGuard no_gradients;
-    model.output.weight.mul_(1 / std::sqrt(static_cast<double>(model.config.dim)));
+    const double scale = 1 / std::sqrt(static_cast<double>(model.config.dim));
+    model.output.weight.mul_(scale);
+    // Below a norm only proportions count: what is added to the tokens must not drown them.
+    if (model.config.embedding_norm)
+      for (const Stack* stack : {&model.encoder, &model.decoder})
+        for (const at::Tensor& table : {stack->positions, stack->token_types})
+          if (table.defined() && table.requires_grad()) table.mul_(scale);
   }
   return model;
 }

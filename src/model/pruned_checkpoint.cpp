@@ -8,6 +8,7 @@
 #include <set>
 
 #include "model/architecture/architecture.h"
+#include "model/checkpoint.h"
 #include "model/cut_heads.h"
 #include "model/pruned_record.h"
 #include "model/tensor_intake.h"
@@ -161,6 +162,7 @@ void write_pruned(const Pruned& pruned, PrunedKind kind, const fs::path& folder)
   Json config = before;
   if (kind == PrunedKind::compact) {
     config = Json(to_json(pruned.cut.config));
+    if (before.contains(kClassNames)) config[kClassNames] = before.at(kClassNames);
     write(own_entries(file, pruned.cut), {{"format", "pt"}}, weights);
   } else {
     Transformer model = pruned.cut;

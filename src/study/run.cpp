@@ -24,7 +24,7 @@ task::Batch part(const task::Batch& all, int64_t first, int64_t last) {
   task::Batch some = all;
   some.size = last - first;
   some.inputs = slice(all.inputs, all.length);
-  some.labels = slice(all.labels, all.length);
+  some.labels = slice(all.labels, all.one_label ? 1 : all.length);
   some.lengths = slice(all.lengths, 1);
   some.source = slice(all.source, all.source_length);
   some.source_lengths = slice(all.source_lengths, 1);
@@ -154,7 +154,7 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
   train::Result trained;
   if (material.text) {
     const train::TextRun run = text_run(settings, task_plan, key.heads, key.seed, key.rate);
-    config = train::config_of(run, material.text->config.vocabulary);
+    config = train::config_of(run, *material.text);
     train::TextMaterial text = *material.text;
     text.held_out = material.test;
     trained = train::train_text(run, text, run_folder, observer);

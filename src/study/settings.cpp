@@ -76,8 +76,8 @@ std::vector<TaskPlan> default_tasks() {
 }
 
 bool judged_by_loss(const TaskPlan& plan) {
-  constexpr std::string_view kByLoss[] = {"text",   "translate", "summarize",
-                                          "answer", "caption",   "lm"};
+  constexpr std::string_view kByLoss[] = {"text",    "translate", "summarize", "answer",
+                                          "caption", "lm",        "mlm"};
   return std::ranges::count(kByLoss, plan.name) > 0;
 }
 

@@ -3,17 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <map>
-#include <mutex>
-#include <numeric>
 #include <utility>
 
-#include "task/random.h"
+#include "task/length_buckets.h"
 
 namespace headlight::task {
 namespace {
-
-constexpr size_t kMostOrders = 16;
 
 class SequencesTask : public Task {
  public:
@@ -24,7 +19,8 @@ class SequencesTask : public Task {
         held_out_(std::move(held_out)),
         begin_(begin),
         padding_(padding),
-        show_(std::move(show)) {}
+        show_(std::move(show)),
+        buckets_(lengths_of(training_)) {}
 
   const TaskInfo& info() const override { return info_; }
   std::string show(int64_t symbol) const override {
@@ -32,59 +28,24 @@ class SequencesTask : public Task {
   }
 
   Batch train_batch(uint64_t seed, int64_t step, int64_t size) const override {
-    const std::scoped_lock lock(mutex_);
-    if (size != tokens_) cut(size);
-    const auto batches = static_cast<int64_t>(firsts_.size()) - 1;
-    const uint64_t epoch = mix(mix(seed, 0x73657173), static_cast<uint64_t>(step / batches));
-    // Runs at the same time are in different epochs; those that have ended leave theirs.
-    if (!orders_.contains(epoch) && orders_.size() == kMostOrders) orders_.clear();
-    std::vector<size_t>& order = orders_[epoch];
-    if (order.empty()) order = sorted(epoch);
-    const auto batch = static_cast<size_t>(shuffled(step % batches, batches, epoch));
-    return padded(training_, {order.begin() + firsts_[batch], order.begin() + firsts_[batch + 1]});
+    return padded(training_, buckets_.rows(seed, step, size));
   }
 
   Batch test_set(int64_t samples) const override {
-    std::vector<size_t> chosen(std::min(static_cast<size_t>(samples), held_out_.targets.size()));
-    for (size_t i = 0; i < chosen.size(); ++i)
-      chosen[i] = i * held_out_.targets.size() / chosen.size();
-    return padded(held_out_, chosen);
+    return padded(held_out_, evenly_chosen(held_out_.targets.size(), samples));
   }
 
  private:
-  size_t source_length(size_t i) const {
-    return training_.sources.empty() ? static_cast<size_t>(training_.picture_places)
-                                     : training_.sources[i].size();
-  }
-  size_t longer(size_t i) const { return std::max(source_length(i), training_.targets[i].size()); }
-
-  // By the longer side, so that batches have the same sizes in every epoch; then by the shorter one
-  // roughly, so that they have other pairs in each.
-  std::vector<size_t> sorted(uint64_t seed) const {
-    std::vector<size_t> order(training_.targets.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::vector<std::pair<double, double>> keys;
-    for (size_t i = 0; i < order.size(); ++i) {
-      const double noise = 4 * uniform_share(mix(seed, i));
-      const size_t both = source_length(i) + training_.targets[i].size();
-      keys.emplace_back(longer(i), static_cast<double>(both) + noise);
+  // A pair counts by its longer side.
+  static std::vector<LengthBuckets::Row> lengths_of(const Sequences& all) {
+    std::vector<LengthBuckets::Row> rows;
+    for (size_t i = 0; i < all.targets.size(); ++i) {
+      const size_t target = all.targets[i].size();
+      const size_t source =
+          all.sources.empty() ? static_cast<size_t>(all.picture_places) : all.sources[i].size();
+      rows.push_back({std::max(source, target), source + target});
     }
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] < keys[b]; });
-    return order;
-  }
-
-  static double uniform_share(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
-
-  void cut(int64_t tokens) const {
-    tokens_ = tokens;
-    const std::vector<size_t> order = sorted(0);
-    firsts_ = {0};
-    for (size_t i = 0; i < order.size(); ++i) {
-      const auto rows = static_cast<int64_t>(i) - firsts_.back() + 1;
-      if (rows > 1 && rows * static_cast<int64_t>(longer(order[i])) > tokens)
-        firsts_.push_back(static_cast<int64_t>(i));
-    }
-    firsts_.push_back(static_cast<int64_t>(order.size()));
+    return rows;
   }
 
   Batch padded(const Sequences& all, const std::vector<size_t>& rows) const {
@@ -125,10 +86,7 @@ class SequencesTask : public Task {
   Sequences training_, held_out_;
   int64_t begin_, padding_;
   std::function<std::string(int64_t)> show_;
-  mutable std::mutex mutex_;
-  mutable int64_t tokens_ = -1;
-  mutable std::vector<int64_t> firsts_;  // places in an order where batches begin, and its end
-  mutable std::map<uint64_t, std::vector<size_t>> orders_;  // of the epochs at hand
+  LengthBuckets buckets_;
 };
 
 }  // namespace

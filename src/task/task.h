@@ -25,6 +25,7 @@ struct Batch {
   int64_t size = 0, length = 0;
   std::vector<int64_t> inputs;   // [size, length]
   std::vector<int64_t> labels;   // [size, length]; kNotScored: no prediction is asked for here
+  bool one_label = false;        // labels are [size]: of a row as a whole
   std::vector<int64_t> lengths;  // [size], how many inputs of each are real; empty: all
   // Encoder-decoder only: `inputs` are then the decoder's, shifted right by one.
   int64_t source_length = 0;

@@ -13,6 +13,7 @@
 #include "model/next_token.h"
 #include "model/sampling.h"
 #include "task/random.h"
+#include "task/token_lines.h"
 #include "tensorfile/json_file.h"
 #include "text/lines.h"
 
@@ -21,23 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kWritten = 64;         // tokens behind a prompt, or of a caption
-constexpr int64_t kBatchTokens = 16384;  // of what is read, padding included
-
-struct Line {
-  size_t number = 0;  // from 0
-  std::vector<int64_t> ids;
-  at::Tensor pixels;  // in place of ids
-};
-
-void check_tokenizer(const text::Tokenizer& tokenizer, const at::Tensor& table,
-                     const fs::path& folder) {
-  if (tokenizer.id_limit() > table.size(0))
-    throw Error(ErrorKind::bad_input,
-                fmt::format("{}: the tokenizer has ids up to {}, but the model's embedding has {} "
-                            "rows; they do not belong together",
-                            folder.string(), tokenizer.id_limit() - 1, table.size(0)));
-}
+constexpr int64_t kWritten = 64;  // tokens behind a prompt, or of a caption
 
 // What Marian must not write is said beside the model.
 std::vector<int64_t> forbidden_tokens(const fs::path& folder, int64_t vocabulary) {
@@ -57,95 +42,28 @@ std::vector<int64_t> forbidden_tokens(const fs::path& folder, int64_t vocabulary
   return tokens;
 }
 
-// Without what does not fit, but with what the tokenizer puts behind a text.
-std::vector<int64_t> fitting(const text::Encoding& encoding, int64_t room) {
-  size_t behind = 0;
-  while (behind < encoding.size() && encoding.special[encoding.size() - 1 - behind]) ++behind;
-  const size_t kept = static_cast<size_t>(room) - std::min(behind, static_cast<size_t>(room));
-  std::vector<int64_t> ids(encoding.ids.begin(),
-                           encoding.ids.begin() + static_cast<std::ptrdiff_t>(kept));
-  ids.insert(ids.end(), encoding.ids.end() - static_cast<std::ptrdiff_t>(behind),
-             encoding.ids.end());
-  return ids;
-}
-
-Line read_line(const TextModel& model, const std::string& text, size_t number, const Writing& how,
-               const std::string& place) {
-  const model::Config& c = model.model.config;
-  const bool two = c.kind == model::Kind::encoder_decoder;
-  Line line{number, {}, {}};
-  try {
-    const text::Encoding encoding = text::encode(model.source, text);
-    line.ids = encoding.ids;
-    // A language model needs room to write on.
-    const int64_t longest = model::longest_sequence(c);
-    const int64_t room = longest - (two ? 0 : 1);
-    if (longest > 0 && static_cast<int64_t>(line.ids.size()) > room) {
-      if (!how.cut)
-        throw Error(ErrorKind::bad_input,
-                    fmt::format("{} tokens, but the model reads {}; shorten it, or let --cut do so",
-                                line.ids.size(), room));
-      line.ids = fitting(encoding, room);
-    }
-  } catch (const Error& error) {
-    throw Error(error.kind(), fmt::format("{}: {}", place, error.what()));
-  }
-  return line;
-}
-
-// Lines of about the same length together; a language model's of just the same.
-std::vector<std::vector<Line>> batches_of(std::vector<Line> lines, bool same, int64_t most) {
-  std::stable_sort(lines.begin(), lines.end(),
-                   [](const Line& a, const Line& b) { return a.ids.size() > b.ids.size(); });
-  std::vector<std::vector<Line>> batches;
-  for (Line& line : lines) {
-    if (line.ids.empty() && !line.pixels.defined()) continue;
-    const bool fits = !batches.empty() && static_cast<int64_t>(batches.back().size()) < most &&
-                      (!same || batches.back()[0].ids.size() == line.ids.size()) &&
-                      static_cast<int64_t>((batches.back().size() + 1) *
-                                           batches.back()[0].ids.size()) <= kBatchTokens;
-    if (!fits) batches.emplace_back();
-    batches.back().push_back(std::move(line));
-  }
-  return batches;
-}
-
-// Padding at the end, where it changes nothing.
-at::Tensor padded(const std::vector<Line>& batch, at::Tensor& lengths) {
-  const auto rows = static_cast<int64_t>(batch.size());
-  const auto columns = static_cast<int64_t>(batch[0].ids.size());
-  at::Tensor ids = at::zeros({rows, columns}, at::kLong);
-  lengths = at::empty({rows}, at::kLong);
-  for (int64_t row = 0; row < rows; ++row) {
-    const std::vector<int64_t>& line = batch[static_cast<size_t>(row)].ids;
-    std::copy(line.begin(), line.end(), ids.data_ptr<int64_t>() + row * columns);
-    lengths.data_ptr<int64_t>()[row] = static_cast<int64_t>(line.size());
-  }
-  return ids;
-}
-
-model::Inputs inputs_of(const std::vector<Line>& batch, bool two) {
+model::Inputs inputs_of(const std::vector<TokenLine>& batch, bool two) {
   model::Inputs inputs;
   if (batch[0].pixels.defined()) {
     std::vector<at::Tensor> pictures;
-    for (const Line& line : batch) pictures.push_back(line.pixels);
+    for (const TokenLine& line : batch) pictures.push_back(line.pixels);
     inputs.pixels = at::stack(pictures);
   } else if (two) {
-    inputs.source = padded(batch, inputs.source_lengths);
+    inputs.source = padded_lines(batch, inputs.source_lengths);
   } else {
     at::Tensor lengths;
-    inputs.tokens = padded(batch, lengths);
+    inputs.tokens = padded_lines(batch, lengths);
   }
   return inputs;
 }
 
 std::vector<std::vector<model::Hypothesis>> hypotheses_of(const TextModel& model,
-                                                          const std::vector<Line>& batch,
+                                                          const std::vector<TokenLine>& batch,
                                                           const Writing& how) {
   const bool two = model.model.config.kind == model::Kind::encoder_decoder;
   const model::Inputs inputs = inputs_of(batch, two);
   std::vector<int64_t> most;
-  for (const Line& line : batch) {
+  for (const TokenLine& line : batch) {
     const auto read = static_cast<int64_t>(line.ids.size());
     const int64_t usual = two && read > 0 ? 2 * read + 20 : kWritten;
     most.push_back(how.most_tokens > 0 ? how.most_tokens : usual);
@@ -161,7 +79,7 @@ std::vector<std::vector<model::Hypothesis>> hypotheses_of(const TextModel& model
   std::vector<std::vector<model::Hypothesis>> all(batch.size());
   for (int64_t draw = 0; draw < how.nbest; ++draw) {
     std::vector<uint64_t> seeds;
-    for (const Line& line : batch)
+    for (const TokenLine& line : batch)
       seeds.push_back(mix(mix(how.seed, line.number), static_cast<uint64_t>(draw)));
     std::vector<model::Hypothesis> drawn = sample(model.model, inputs,
                                                   {.temperature = how.temperature,
@@ -180,7 +98,7 @@ std::vector<std::vector<model::Hypothesis>> hypotheses_of(const TextModel& model
   return all;
 }
 
-Written told(const TextModel& model, const Line& line, const model::Hypothesis& found) {
+Written told(const TextModel& model, const TokenLine& line, const model::Hypothesis& found) {
   std::vector<int64_t> ids;
   if (model.model.config.kind != model::Kind::encoder_decoder) ids = line.ids;
   ids.insert(ids.end(), found.tokens.begin(), found.tokens.end());
@@ -193,14 +111,14 @@ Written told(const TextModel& model, const Line& line, const model::Hypothesis& 
 }
 
 // `lines` are some of `count`, whose numbers begin with `first`.
-std::vector<std::vector<Written>> write_all(const TextModel& model, std::vector<Line> lines,
+std::vector<std::vector<Written>> write_all(const TextModel& model, std::vector<TokenLine> lines,
                                             size_t count, const Writing& how, int64_t first,
                                             const std::function<bool(int64_t done)>& progress) {
   std::vector<std::vector<Written>> written(count);
   int64_t done = static_cast<int64_t>(count - lines.size());
   const bool same = model.model.config.kind == model::Kind::decoder_only;
-  for (Line& line : lines) line.number += static_cast<size_t>(first);
-  for (const std::vector<Line>& batch : batches_of(std::move(lines), same, how.batch)) {
+  for (TokenLine& line : lines) line.number += static_cast<size_t>(first);
+  for (const std::vector<TokenLine>& batch : batches_of(std::move(lines), same, how.batch)) {
     const auto found = hypotheses_of(model, batch, how);
     for (size_t row = 0; row < batch.size(); ++row) {
       auto& texts = written[batch[row].number - static_cast<size_t>(first)];
@@ -248,12 +166,17 @@ std::vector<std::vector<Written>> write_lines(const TextModel& model,
                                               const Writing& how, const std::string& where,
                                               int64_t first_line,
                                               const std::function<bool(int64_t done)>& progress) {
-  std::vector<Line> read;
+  const model::Config& c = model.model.config;
+  // A language model needs room to write on.
+  const int64_t longest = model::longest_sequence(c);
+  const int64_t room =
+      longest > 0 && c.kind != model::Kind::encoder_decoder ? longest - 1 : longest;
+  std::vector<TokenLine> read;
   for (size_t i = 0; i < lines.size(); ++i) {
     if (text::is_blank(lines[i])) continue;
     const std::string place = fmt::format("{}line {}", where.empty() ? "" : where + ": ",
                                           first_line + static_cast<int64_t>(i));
-    read.push_back(read_line(model, lines[i], i, how, place));
+    read.push_back(read_token_line(model.source, lines[i], i, room, how.cut, place));
   }
   return write_all(model, std::move(read), lines.size(), how, first_line, progress);
 }
@@ -261,7 +184,7 @@ std::vector<std::vector<Written>> write_lines(const TextModel& model,
 std::vector<std::vector<Written>> write_captions(
     const TextModel& model, const std::vector<at::Tensor>& pictures, const Writing& how,
     int64_t first, const std::function<bool(int64_t done)>& progress) {
-  std::vector<Line> read;
+  std::vector<TokenLine> read;
   for (size_t i = 0; i < pictures.size(); ++i) read.push_back({i, {}, pictures[i]});
   return write_all(model, std::move(read), pictures.size(), how, first, progress);
 }

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kFewest = 4 + 256 + 1;
+constexpr int64_t kFewest = kFirstPiece + 256 + 1;
 constexpr int64_t kMost = 1'000'000;
 constexpr size_t kLongest = 4000;  // bytes of a line that are learned from
 
@@ -125,12 +125,13 @@ Pieces learn_pieces(const std::vector<std::string>& lines, int64_t pieces) {
 Json tokenizer_json(const Pieces& pieces, const TokenizerForm& form) {
   Json vocabulary = Json::array();
   for (const auto& [piece, score] : pieces) vocabulary.push_back({piece, score});
+  Json added = {special("<pad>", kPadding), special("</s>", kEnd), special("<unk>", kUnknown),
+                special("<s>", kBegin)};
+  if (form.mask) added.push_back(special(kMask, static_cast<int64_t>(pieces.size())));
   return {{"version", "1.0"},
           {"truncation", nullptr},
           {"padding", nullptr},
-          {"added_tokens",
-           {special("<pad>", kPadding), special("</s>", kEnd), special("<unk>", kUnknown),
-            special("<s>", kBegin)}},
+          {"added_tokens", std::move(added)},
           {"normalizer", normalizer(form)},
           {"pre_tokenizer",
            {{"type", "Metaspace"},

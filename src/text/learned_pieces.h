@@ -14,6 +14,9 @@ inline constexpr int64_t kPadding = 0;  // <pad>
 inline constexpr int64_t kEnd = 1;      // </s>
 inline constexpr int64_t kUnknown = 2;  // <unk>
 inline constexpr int64_t kBegin = 3;    // <s>
+inline constexpr int64_t kFirstPiece = 4;
+// What tokens become that are to be guessed; comes after the pieces, where there is one.
+inline constexpr const char* kMask = "<mask>";
 
 // By id: text and logarithm of its probability.
 using Pieces = std::vector<std::pair<std::string, double>>;
@@ -28,6 +31,7 @@ struct TokenizerForm {
   bool lower_case = false;         // of the text, before it is cut
   bool keep_spaces = false;        // otherwise spaces at both ends go and several become one
   bool begin = false, end = true;  // <s> before and </s> behind every text
+  bool mask = false;               // with <mask>
 };
 
 // What read_tokenizer() and the tokenizers library read.

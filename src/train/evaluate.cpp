@@ -26,6 +26,7 @@ model::Inputs inputs_of(const task::Batch& batch) {
 }
 
 at::Tensor labels_of(const task::Batch& batch) {
+  if (batch.one_label) return view(batch.labels, {batch.size});
   return view(batch.labels, {batch.size, batch.length});
 }
 

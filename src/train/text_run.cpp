@@ -52,6 +52,17 @@ TextRun defaults_of(TextKind kind, const std::string& size) {
     s.label_smoothing = 0;
     s.learning_rate = 2e-3;
   }
+  if (only_reads(kind)) {
+    run.dropout = 0.1;
+    s.batch = 4096;
+    s.learning_rate = 1e-3;
+    s.label_smoothing = 0;
+  }
+  if (kind == TextKind::classify) {
+    s.steps = 3000;
+    s.warmup = 500;
+    s.evaluate_every = 250;
+  }
   if (size == "base") {
     run.layers = 6;
     run.dim = 512;
@@ -69,7 +80,7 @@ TextRun defaults_of(TextKind kind, const std::string& size) {
   return run;
 }
 
-model::Config config_of(const TextRun& run, int64_t vocabulary) {
+model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes) {
   model::Config c;
   c.vocabulary = vocabulary;
   c.dim = run.dim;
@@ -77,11 +88,28 @@ model::Config config_of(const TextRun& run, int64_t vocabulary) {
   c.heads = run.heads;
   c.ffn = run.ffn;
   c.positions = run.length;
-  c.tied = true;
-  c.final_norm = true;
+  c.tied = run.kind != TextKind::classify;
+  c.final_norm = !only_reads(run.kind);
   c.dropout = c.embedding_dropout = run.dropout;
-  c.end_tokens = {text::kEnd};
-  if (run.kind == TextKind::lm) {
+  if (!only_reads(run.kind)) c.end_tokens = {text::kEnd};
+  if (only_reads(run.kind)) {
+    c.kind = model::Kind::encoder_only;
+    c.norm = model::Norm::layer;
+    c.norm_place = model::NormPlace::post;
+    c.norm_epsilon = 1e-12;
+    c.embedding_norm = true;
+    c.activation = model::Activation::gelu;
+    c.position = model::Position::learned;
+    c.token_types = 2;
+    c.transform = true;
+    if (run.kind == TextKind::classify) {
+      c.classes = classes;
+      c.output_place = model::OutputPlace::first;
+      c.transform_activation = model::Activation::tanh;
+    } else {
+      c.transform_norm = true;
+    }
+  } else if (run.kind == TextKind::lm) {
     c.kind = model::Kind::decoder_only;
     c.norm = model::Norm::rms;
     c.activation = model::Activation::swiglu;
@@ -108,6 +136,30 @@ model::Config config_of(const TextRun& run, int64_t vocabulary) {
     c.image_height = c.image_width = run.image_size;
   }
   return model::completed(c);
+}
+
+nlohmann::ordered_json bert_config(const model::Config& c, const std::vector<std::string>& labels) {
+  nlohmann::ordered_json json = {
+      {"architectures", {labels.empty() ? "BertForMaskedLM" : "BertForSequenceClassification"}},
+      {"model_type", "bert"},
+      {"vocab_size", c.vocabulary},
+      {"hidden_size", c.dim},
+      {"num_hidden_layers", c.layers},
+      {"num_attention_heads", c.heads},
+      {"intermediate_size", c.ffn},
+      {"hidden_act", "gelu"},
+      {"max_position_embeddings", c.positions},
+      {"type_vocab_size", c.token_types},
+      {"layer_norm_eps", c.norm_epsilon},
+      {"hidden_dropout_prob", c.dropout},
+      {"attention_probs_dropout_prob", c.attention_dropout},
+      {"tie_word_embeddings", c.tied},
+      {"pad_token_id", text::kPadding}};
+  if (labels.empty()) return json;
+  json["problem_type"] = "single_label_classification";
+  for (size_t i = 0; i < labels.size(); ++i) json["id2label"][std::to_string(i)] = labels[i];
+  for (size_t i = 0; i < labels.size(); ++i) json["label2id"][labels[i]] = i;
+  return json;
 }
 
 }  // namespace headlight::train

@@ -1,4 +1,4 @@
-// Learning to write from files of text: everything that decides such a run.
+// Learning to write or to read from files of text: everything that decides such a run.
 #pragma once
 
 #include <filesystem>
@@ -12,13 +12,19 @@
 namespace headlight::train {
 
 // What is learned: to write a line's counterpart, to answer questions about a text, to say what a
-// picture shows, or to go on with lines.
-enum class TextKind { translate, summarize, answer, caption, lm };
+// picture shows, or to go on with lines; to tell the label of a text, or to guess tokens of lines
+// that are masked.
+enum class TextKind { translate, summarize, answer, caption, lm, classify, mlm };
+
+// Whether only an encoder is trained.
+inline bool only_reads(TextKind kind) {
+  return kind == TextKind::classify || kind == TextKind::mlm;
+}
 
 struct TextRun {
   TextKind kind = TextKind::translate;
   // Two parallel files or one with tabs; answer: what task::read_questions() reads;
-  // caption: what task::read_captions() reads; lm: lines.
+  // caption: what task::read_captions() reads; lm, mlm: lines; classify: pairs of text and label.
   std::vector<std::filesystem::path> data;
   std::vector<std::filesystem::path> valid;  // the same; none: a part of the data is held out
   int64_t vocabulary = 8000;                 // pieces at most
@@ -38,15 +44,22 @@ TextRun defaults_of(TextKind kind, const std::string& size);
 
 // The model that a run trains. Encoder-decoder: in the shape of transformers' Pegasus (norms before
 // each part, sinusoidal positions, one table for source, target and output), for captions with
-// patches of images for a source and learned positions; language model: in the shape of Llama.
-// Throws Error (usage) for sizes that make no model.
-model::Config config_of(const TextRun& run, int64_t vocabulary);
+// patches of images for a source and learned positions; language model: in the shape of Llama;
+// classifier of so many classes and masked language model: BERT. Throws Error (usage) for sizes
+// that make no model.
+model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes = 2);
+
+// The config.json of transformers for a model that only reads, and a classifier's labels by class.
+nlohmann::ordered_json bert_config(const model::Config& config,
+                                   const std::vector<std::string>& labels);
 
 NLOHMANN_JSON_SERIALIZE_ENUM(TextKind, {{TextKind::translate, "translate"},
                                         {TextKind::summarize, "summarize"},
                                         {TextKind::answer, "answer"},
                                         {TextKind::caption, "caption"},
-                                        {TextKind::lm, "lm"}})
+                                        {TextKind::lm, "lm"},
+                                        {TextKind::classify, "classify"},
+                                        {TextKind::mlm, "mlm"}})
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, data, valid, vocabulary, lower_case, length,
                                    layers, dim, heads, ffn, dropout, image_size, patch, skip_bad,
                                    threads, settings)

@@ -1,8 +1,10 @@
 #include "train/text_training.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "headlight/error.h"
 #include "model/checkpoint.h"
@@ -11,6 +13,7 @@
 #include "score/evaluation.h"
 #include "score/rouge.h"
 #include "task/captions.h"
+#include "task/encoder_task.h"
 #include "task/image_input.h"
 #include "task/questions.h"
 #include "task/random.h"
@@ -19,6 +22,7 @@
 #include "tensorfile/atomic_file.h"
 #include "text/learned_pieces.h"
 #include "text/letter_case.h"
+#include "text/lines.h"
 
 namespace headlight::train {
 namespace {
@@ -35,6 +39,7 @@ task::Captions read(const TextRun& run, const std::vector<fs::path>& files,
     case TextKind::caption:
       return task::read_captions(files, folder, config_of(run, 1024), run.skip_bad);
     case TextKind::lm:
+    case TextKind::mlm:
       return {task::read_alone(files), {}, 0};
     case TextKind::answer:
       return {task::read_questions(files), {}, 0};
@@ -49,28 +54,61 @@ std::string names_of(const std::vector<fs::path>& files) {
   return names;
 }
 
+std::vector<std::string> labels_of(const TextRun& run, const task::ParallelText& text) {
+  const std::set<std::string> all(text.targets.begin(), text.targets.end());
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorKind::bad_input, fmt::format("{}: {}", names_of(run.data), why));
+  };
+  if (all.size() == 1)
+    refuse(fmt::format("every line has the label \"{}\"; a classifier needs two at least",
+                       *all.begin()));
+  if (!all.empty() && all.size() == text.targets.size())
+    refuse(
+        fmt::format("each of the {} lines has a label of its own, so these are no labels; on a "
+                    "line the text comes first, then a tab and its label",
+                    all.size()));
+  return {all.begin(), all.end()};
+}
+
+// Labels for validation that nothing is learned about.
+void check_labels(const TextRun& run, const task::ParallelText& valid,
+                  const std::vector<std::string>& labels) {
+  for (size_t i = 0; i < valid.targets.size(); ++i)
+    if (!text::is_blank(valid.targets[i]) && !std::ranges::binary_search(labels, valid.targets[i]))
+      throw Error(
+          ErrorKind::bad_input,
+          fmt::format("{}: line {}: the label \"{}\" is not among those to learn from: {}",
+                      run.valid.back().string(), i + 1, valid.targets[i], fmt::join(labels, ", ")));
+}
+
 void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const fs::path& folder) {
   std::vector<std::string> lines;
   if (run.kind != TextKind::caption)
     for (const std::string& source : text.sources)
       lines.push_back(run.lower_case ? text::lower_case_text(source) : source);
-  lines.insert(lines.end(), text.targets.begin(), text.targets.end());
+  if (run.kind != TextKind::classify)
+    lines.insert(lines.end(), text.targets.begin(), text.targets.end());
   const text::Pieces pieces = text::learn_pieces(lines, run.vocabulary);
   const bool lm = run.kind == TextKind::lm;
   const auto write = [&](const char* name, const nlohmann::ordered_json& json) {
     tensorfile::write_file_atomically(folder / name, json.dump() + "\n");
   };
-  write("tokenizer_config.json", {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                  {"pad_token", "<pad>"},
-                                  {"eos_token", "</s>"},
-                                  {"unk_token", "<unk>"},
-                                  {"bos_token", "<s>"},
-                                  {"model_max_length", run.length}});
+  nlohmann::ordered_json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                   {"pad_token", "<pad>"},
+                                   {"eos_token", "</s>"},
+                                   {"unk_token", "<unk>"},
+                                   {"bos_token", "<s>"},
+                                   {"model_max_length", run.length}};
+  if (only_reads(run.kind)) config.update({{"cls_token", "<s>"}, {"sep_token", "</s>"}});
+  if (run.kind == TextKind::mlm) config["mask_token"] = text::kMask;
+  write("tokenizer_config.json", config);
   if (run.lower_case) write("target_tokenizer.json", text::tokenizer_json(pieces, {}));
   // Last: a folder that has it has all.
-  write("tokenizer.json",
-        text::tokenizer_json(
-            pieces, {.lower_case = run.lower_case, .keep_spaces = lm, .begin = lm, .end = !lm}));
+  write("tokenizer.json", text::tokenizer_json(pieces, {.lower_case = run.lower_case,
+                                                        .keep_spaces = lm,
+                                                        .begin = lm || only_reads(run.kind),
+                                                        .end = !lm,
+                                                        .mask = run.kind == TextKind::mlm}));
 }
 
 template <typename Numbers>
@@ -90,16 +128,24 @@ struct Encoded {
   int64_t too_long = 0;
 };
 
-Encoded encode_all(const TextRun& run, const task::Captions& data, const text::Tokenizer& source,
+// A classifier's targets are numbers of labels.
+Encoded encode_all(const TextRun& run, const task::Captions& data,
+                   const std::vector<std::string>& labels, const text::Tokenizer& source,
                    const text::Tokenizer& target) {
+  const bool alone = run.kind == TextKind::lm || run.kind == TextKind::mlm;
   Encoded all;
   const task::ParallelText& text = data.text;
   for (size_t i = 0; i < text.targets.size(); ++i) {
-    task::Sequence from, to = encoded(target, text.targets[i]);
+    task::Sequence from, to;
+    if (run.kind == TextKind::classify)
+      to = {
+          static_cast<int32_t>(std::ranges::lower_bound(labels, text.targets[i]) - labels.begin())};
+    else
+      to = encoded(target, text.targets[i]);
     if (run.kind == TextKind::lm) {  // the tokenizer puts <s> before a prompt; targets end instead
       to.erase(to.begin());
       to.push_back(static_cast<int32_t>(text::kEnd));
-    } else if (run.kind != TextKind::caption) {
+    } else if (!alone && run.kind != TextKind::caption) {
       from = encoded(source, text.sources[i]);
     }
     if (static_cast<int64_t>(std::max(from.size(), to.size())) > run.length) {
@@ -108,7 +154,7 @@ Encoded encode_all(const TextRun& run, const task::Captions& data, const text::T
     }
     all.sequences.targets.push_back(std::move(to));
     all.text.targets.push_back(text.targets[i]);
-    if (run.kind == TextKind::lm) continue;
+    if (alone) continue;
     all.text.sources.push_back(text.sources[i]);
     if (run.kind == TextKind::caption)
       all.sequences.pictures.push_back(data.pictures.at(text.sources[i]));
@@ -138,6 +184,14 @@ std::vector<std::string> texts_of(const TextRun& run, const TextMaterial& materi
   return texts;
 }
 
+// What an encoder learns from.
+task::ReadTexts texts_to_read(const TextRun& run, task::Sequences sequences) {
+  if (run.kind == TextKind::mlm) return {std::move(sequences.targets), {}};
+  task::ReadTexts read{std::move(sequences.sources), {}};
+  for (const task::Sequence& label : sequences.targets) read.classes.push_back(label[0]);
+  return read;
+}
+
 double judged(const TextRun& run, const TextMaterial& material, const model::Transformer& model) {
   const std::vector<std::string> texts = texts_of(run, material, model);
   const std::vector<std::string>& right = material.judged.targets;
@@ -162,10 +216,13 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
   task::Captions data = read(run, run.data, folder), valid;
   const auto lines = static_cast<int64_t>(data.text.targets.size());
   const int64_t empty = task::remove_empty(data.text);
+  std::vector<std::string> labels;
+  if (run.kind == TextKind::classify) labels = labels_of(run, data.text);
   if (run.valid.empty()) {
     valid = {task::hold_out(data.text, kHeldOutShare, kHeldOutMost), data.pictures, 0};
   } else {
     valid = read(run, run.valid, folder);
+    if (run.kind == TextKind::classify) check_labels(run, valid.text, labels);
     task::remove_empty(valid.text);
   }
   const int64_t bad = data.bad + valid.bad;
@@ -182,11 +239,12 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
   const fs::path target_file = task::target_tokenizer_file(folder);
   const text::Tokenizer target = target_file == folder ? source : text::read_tokenizer(target_file);
 
-  Encoded training = encode_all(run, data, source, target);
-  Encoded held_out = encode_all(run, valid, source, target);
+  Encoded training = encode_all(run, data, labels, source, target);
+  Encoded held_out = encode_all(run, valid, labels, source, target);
   const int64_t too_long = training.too_long + held_out.too_long;
   if (training.sequences.targets.empty() || held_out.sequences.targets.empty()) refuse(too_long);
   uint64_t content = 0;
+  for (const std::string& label : labels) content = hash_of(label, content);
   for (Encoded* side : {&training, &held_out}) {
     for (const task::Sequence& ids : side->sequences.targets) content = hash_of(ids, content);
     for (const task::Sequence& ids : side->sequences.sources) content = hash_of(ids, content);
@@ -198,7 +256,9 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
                         .judged = {},
                         .source = source,
                         .target = target,
-                        .config = config_of(run, std::max(source.id_limit(), target.id_limit())),
+                        .config = config_of(run, std::max(source.id_limit(), target.id_limit()),
+                                            static_cast<int64_t>(labels.size())),
+                        .labels = labels,
                         .pictures = {},
                         .pairs = static_cast<int64_t>(training.sequences.targets.size()),
                         .held_out_pairs = static_cast<int64_t>(held_out.sequences.targets.size()),
@@ -207,18 +267,33 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
                         .bad_images = bad};
   for (Encoded* side : {&training, &held_out})
     side->sequences.picture_places = model::image_places(material.config);
-  if (run.kind != TextKind::lm) {
+  if (run.kind != TextKind::lm && !only_reads(run.kind)) {
     material.judged = std::move(held_out.text);
     material.judged.sources.resize(std::min<size_t>(material.judged.sources.size(), kHeldOutMost));
     material.judged.targets.resize(material.judged.sources.size());
     if (captions) material.pictures = std::move(valid.pictures);
   }
-  material.task = task::make_sequences_task(
-      fmt::format("{} (content {:016x})", nlohmann::json(run.kind).get<std::string>(), content),
-      std::move(training.sequences), std::move(held_out.sequences), text::kBegin, text::kPadding,
-      [target](int64_t id) { return target.token_of(id).value_or(std::to_string(id)); });
+  const std::string name =
+      fmt::format("{} (content {:016x})", nlohmann::json(run.kind).get<std::string>(), content);
+  if (only_reads(run.kind))
+    material.task =
+        task::make_encoder_task(name, texts_to_read(run, std::move(training.sequences)),
+                                texts_to_read(run, std::move(held_out.sequences)), text::kPadding,
+                                {.mask = source.id_of(text::kMask).value_or(0),
+                                 .first = text::kFirstPiece,
+                                 .last = source.id_of(text::kMask).value_or(0)});
+  else
+    material.task = task::make_sequences_task(
+        name, std::move(training.sequences), std::move(held_out.sequences), text::kBegin,
+        text::kPadding,
+        [target](int64_t id) { return target.token_of(id).value_or(std::to_string(id)); });
   material.held_out = material.task->test_set(kHeldOutMost);
   return material;
+}
+
+model::Config config_of(const TextRun& run, const TextMaterial& material) {
+  return config_of(run, material.config.vocabulary,
+                   std::max<int64_t>(2, static_cast<int64_t>(material.labels.size())));
 }
 
 void copy_tokenizers(const fs::path& from, const fs::path& to) {
@@ -239,6 +314,9 @@ std::string score_name(TextKind kind) {
       return "exact_match";
     case TextKind::caption:
       return "chrf";
+    case TextKind::classify:
+    case TextKind::mlm:
+      return "accuracy";
     case TextKind::lm:
       return "";
   }
@@ -247,12 +325,19 @@ std::string score_name(TextKind kind) {
 
 Result train_text(const TextRun& run, const TextMaterial& material, const fs::path& folder,
                   const Observer& observer) {
-  const Judge judge = [&](const model::Transformer& model) {
-    model::save(model, folder);
-    return run.kind == TextKind::lm ? -1 : judged(run, material, model);
+  const Saver save = [&](const model::Transformer& model, const fs::path& to) {
+    if (only_reads(run.kind))
+      model::save_as(bert_config(model.config, material.labels), model, to);
+    else
+      model::save(model, to);
   };
-  return train(config_of(run, material.config.vocabulary), *material.task, material.held_out,
-               run.settings, folder, observer, judge);
+  const Judge judge = [&](const model::Transformer& model, const Evaluation& test) {
+    save(model, folder);
+    if (run.kind == TextKind::lm) return -1.0;
+    return only_reads(run.kind) ? 100 * test.accuracy : judged(run, material, model);
+  };
+  return train(config_of(run, material), *material.task, material.held_out, run.settings, folder,
+               observer, judge, save);
 }
 
 }  // namespace headlight::train

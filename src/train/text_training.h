@@ -1,4 +1,4 @@
-// From files of text to a folder with a model that writes.
+// From files of text to a folder with a model that writes or reads.
 //
 // The folder of a run: run.json (what was asked for), tokenizer.json (and target_tokenizer.json
 // where what is written keeps its case, preprocessor_config.json where pictures are read), what
@@ -22,9 +22,10 @@ namespace headlight::train {
 struct TextMaterial {
   std::shared_ptr<task::Task> task;
   task::Batch held_out;       // for the loss
-  task::ParallelText judged;  // what is written to be scored; none for a language model
+  task::ParallelText judged;  // what is written to be scored, if anything is
   text::Tokenizer source, target;
   model::Config config;
+  std::vector<std::string> labels;             // classify: by class
   std::map<std::string, at::Tensor> pictures;  // that the sources of captions name
   int64_t pairs = 0, held_out_pairs = 0;
   int64_t empty = 0, too_long = 0;  // pairs that were left out
@@ -35,16 +36,18 @@ struct TextMaterial {
 // it there. Throws Error: bad_input naming what is wrong with which file and line, usage.
 TextMaterial prepare_text(const TextRun& run, const std::filesystem::path& folder);
 
+// The model of a run on this material, which may be that of a run with another number of heads.
+model::Config config_of(const TextRun& run, const TextMaterial& material);
+
 // What a model in `to` needs beside its weights, from the folder of its material.
 void copy_tokenizers(const std::filesystem::path& from, const std::filesystem::path& to);
 
-// What the scores of the curve are: "bleu", "rougeL", "exact_match", "chrf" or "" for a language
-// model.
+// What the scores of the curve are: "bleu", "rougeL", "exact_match", "chrf", "accuracy" (of labels,
+// or of tokens that are masked) or "" for a language model.
 std::string score_name(TextKind kind);
 
 // Trains until its steps, its budget or the observer end it, from where the folder stands. After
-// the first point of the curve the folder always holds a whole model. The material may be that of a
-// run with another number of heads or another seed.
+// the first point of the curve the folder always holds a whole model.
 Result train_text(const TextRun& run, const TextMaterial& material,
                   const std::filesystem::path& folder, const Observer& observer);
 

@@ -10,7 +10,6 @@
 
 #include "headlight/error.h"
 #include "model/adam_step.h"
-#include "model/checkpoint.h"
 #include "model/linear.h"
 #include "task/random.h"
 #include "train/training_state.h"
@@ -59,7 +58,7 @@ void take_into_average(const std::vector<model::NamedTensor>& averages,
 
 Result train(const model::Config& config, const task::Task& task, const task::Batch& test_set,
              const Settings& settings, const std::filesystem::path& folder,
-             const Observer& observer, const Judge& judge) {
+             const Observer& observer, const Judge& judge, const Saver& save) {
   validate(settings);
   model::Transformer transformer = model::initialised(config, settings.seed);
   const std::vector<model::NamedTensor> parameters = model::parameters(transformer);
@@ -115,7 +114,8 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
       const auto evaluated = Clock::now();
       result.test = evaluate(outcome, test_set);
       state.curve.push_back({state.step, state.loss_sum / double(state.loss_count),
-                             result.test.loss, result.test.accuracy, judge ? judge(outcome) : -1});
+                             result.test.loss, result.test.accuracy,
+                             judge ? judge(outcome, result.test) : -1});
       state.evaluation_seconds += seconds_since(evaluated);
       state.loss_sum = 0;
       state.loss_count = 0;
@@ -143,7 +143,7 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
   // A run that was already complete when it was loaded has not been evaluated in this sitting.
   if (result.test.items.empty()) result.test = evaluate(outcome, test_set);
   checkpoint();
-  model::save(outcome, folder);
+  save(outcome, folder);
   return result;
 }
 

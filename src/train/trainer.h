@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "model/checkpoint.h"
 #include "model/transformer.h"
 #include "task/task.h"
 #include "train/evaluate.h"
@@ -60,14 +61,17 @@ struct Result {
 using Observer = std::function<bool(int64_t step, double loss, const std::vector<Point>& curve)>;
 
 // Says how good a model is by the task's own measure, in percent; called at every point of the
-// curve.
-using Judge = std::function<double(const model::Transformer&)>;
+// curve, with what it gets of the test set.
+using Judge = std::function<double(const model::Transformer&, const Evaluation&)>;
+
+// Writes the trained model into the folder.
+using Saver = std::function<void(const model::Transformer&, const std::filesystem::path& folder)>;
 
 // Trains from where the folder stands, or from the start. Throws Error if the folder holds a run
 // with other settings, and if the loss or the gradient stops being a number: the last checkpoint
 // stays.
 Result train(const model::Config& config, const task::Task& task, const task::Batch& test_set,
              const Settings& settings, const std::filesystem::path& folder,
-             const Observer& observer, const Judge& judge = {});
+             const Observer& observer, const Judge& judge = {}, const Saver& save = model::save);
 
 }  // namespace headlight::train

@@ -33,7 +33,8 @@ def test_help_fits_80_columns_and_says_what_a_path_is(headlight, verb):
     assert "TEXT" not in out and "INT" not in out
     shown = {"measure": "PATH", "tokenize": "MODEL", "trace": "--out FILE", "inspect": "--lines FILE",
              "rank": "--data FILE", "diff": "--data FILE", "check": "--data FILE", "bench": "--csv FILE",
-             "translate": "MODEL", "summarize": "MODEL", "answer": "MODEL", "caption": "MODEL", "generate": "MODEL", "evaluate": "--reference FILE"}
+             "translate": "MODEL", "summarize": "MODEL", "answer": "MODEL", "caption": "MODEL", "generate": "MODEL", "classify": "MODEL",
+             "evaluate": "--reference FILE"}
     assert shown.get(verb, "--out FOLDER") in out
 
 

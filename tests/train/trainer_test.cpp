@@ -187,11 +187,17 @@ TEST_F(Trainer, AnAverageThatWasInterruptedIsTheSame) {
 }
 
 TEST_F(Trainer, AJudgeSeesTheModelAtEveryPointOfTheCurve) {
-  int64_t calls = 0;
-  const Result result = train(config(), *task_, test_, settings(), folder_ / "a", {},
-                              [&](const model::Transformer&) { return double(10 * ++calls); });
+  int64_t calls = 0, saved = 0;
+  const Result result = train(
+      config(), *task_, test_, settings(), folder_ / "a", {},
+      [&](const model::Transformer&, const Evaluation& test) {
+        return double(10 * ++calls) + test.accuracy;
+      },
+      [&](const model::Transformer&, const fs::path&) { ++saved; });
   ASSERT_EQ(result.curve.size(), 4u);
-  EXPECT_EQ(result.curve[3].score, 40);
+  EXPECT_EQ(result.curve[3].score, 40 + result.curve[3].test_accuracy);
+  EXPECT_EQ(saved, 1);
+  EXPECT_FALSE(fs::exists(folder_ / "a/model.safetensors"));
 }
 
 TEST_F(Trainer, ABudgetOfTimeEndsARunWithAPointOfTheCurve) {
