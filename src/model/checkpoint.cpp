@@ -48,6 +48,24 @@ void refuse_pickles(const std::filesystem::path& folder) {
   }
 }
 
+void write_model(const std::vector<NamedTensor>& tensors, const nlohmann::json& config,
+                 const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
+  std::vector<at::Tensor> kept;  // the arrays below point into these
+  std::vector<tensorfile::NamedArray> arrays;
+  for (const NamedTensor& p : tensors) {
+    kept.push_back(p.tensor.detach().to(at::kCPU, at::kFloat).contiguous());
+    arrays.push_back({p.name, tensorfile::view_array(tensorfile::DType::f32, p.tensor.sizes().vec(),
+                                                     kept.back().const_data_ptr())});
+  }
+  tensorfile::write_safetensors(folder / "model.safetensors", arrays, {{"format", "pt"}});
+  tensorfile::write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+}
+
 TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& file) {
   TensorNames names([&](const std::string& name) { return file.contains(name); });
   for (const NamedTensor& p : parameters(model)) names.add(p.name, p.tensor);
@@ -57,20 +75,14 @@ TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& fi
 }  // namespace
 
 void save(const Transformer& model, const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    throw Error(ErrorKind::bad_input,
-                fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
-  std::vector<at::Tensor> kept;  // the arrays below point into these
-  std::vector<tensorfile::NamedArray> arrays;
-  for (const NamedTensor& p : parameters(model)) {
-    kept.push_back(p.tensor.detach().to(at::kCPU, at::kFloat).contiguous());
-    arrays.push_back({p.name, tensorfile::view_array(tensorfile::DType::f32, p.tensor.sizes().vec(),
-                                                     kept.back().const_data_ptr())});
-  }
-  tensorfile::write_safetensors(folder / "model.safetensors", arrays, {{"format", "pt"}});
-  tensorfile::write_file_atomically(folder / "config.json", to_json(model.config).dump(2) + "\n");
+  write_model(parameters(model), to_json(model.config), folder);
+}
+
+void save_for_transformers(const Transformer& model, const std::filesystem::path& folder) {
+  const nlohmann::json config = transformers_json(model.config);
+  if (config.is_null()) return save(model, folder);
+  write_model(tensors_in(config.at("model_type"), model, is_written_by_transformers), config,
+              folder);
 }
 
 Transformer load(const std::filesystem::path& folder) {
