@@ -36,9 +36,9 @@ struct TextRun {
 // "base" (that of Vaswani et al. 2017). Throws Error (usage) for other names.
 TextRun defaults_of(TextKind kind, const std::string& size);
 
-// The model that a run trains. Encoder-decoder: in the shape of transformers' Pegasus (norms before
-// each part, sinusoidal positions, one table for source, target and output), for captions with
-// patches of images for a source and learned positions; language model: in the shape of Llama.
+// The model that a run trains. Encoder-decoder: a Pegasus of transformers (norms before each part,
+// sinusoidal positions, one table for source, target and output), for captions with patches of
+// images for a source and learned positions; language model: a Llama.
 // Throws Error (usage) for sizes that make no model.
 model::Config config_of(const TextRun& run, int64_t vocabulary);
 

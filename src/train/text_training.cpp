@@ -65,7 +65,18 @@ void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const 
                                   {"eos_token", "</s>"},
                                   {"unk_token", "<unk>"},
                                   {"bos_token", "<s>"},
+                                  {"clean_up_tokenization_spaces", false},
+                                  {"model_input_names", {"input_ids", "attention_mask"}},
                                   {"model_max_length", run.length}});
+  // So that transformers writes what headlight's verbs do by default.
+  const bool searches = run.kind == TextKind::translate || run.kind == TextKind::summarize;
+  nlohmann::ordered_json generation = {{"pad_token_id", text::kPadding},
+                                       {"bos_token_id", text::kBegin},
+                                       {"eos_token_id", text::kEnd},
+                                       {"max_length", run.length},
+                                       {"num_beams", searches ? 5 : 1}};
+  if (!lm) generation["decoder_start_token_id"] = text::kBegin;
+  if (run.kind != TextKind::caption) write("generation_config.json", generation);
   if (run.lower_case) write("target_tokenizer.json", text::tokenizer_json(pieces, {}));
   // Last: a folder that has it has all.
   write("tokenizer.json",
@@ -239,7 +250,7 @@ std::string score_name(TextKind kind) {
 Result train_text(const TextRun& run, const TextMaterial& material, const fs::path& folder,
                   const Observer& observer) {
   const Judge judge = [&](const model::Transformer& model) {
-    model::save(model, folder);
+    model::save_for_transformers(model, folder);
     return run.kind == TextKind::lm ? -1 : judged(run, material, model);
   };
   return train(material.config, *material.task, material.held_out, run.settings, folder, observer,

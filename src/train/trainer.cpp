@@ -143,7 +143,7 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
   // A run that was already complete when it was loaded has not been evaluated in this sitting.
   if (result.test.items.empty()) result.test = evaluate(outcome, test_set);
   checkpoint();
-  model::save(outcome, folder);
+  model::save_for_transformers(outcome, folder);
   return result;
 }
 
