@@ -48,21 +48,13 @@ void refuse_pickles(const std::filesystem::path& folder) {
   }
 }
 
-TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& file) {
-  TensorNames names([&](const std::string& name) { return file.contains(name); });
-  for (const NamedTensor& p : parameters(model)) names.add(p.name, p.tensor);
-  return names;
-}
-
-void create_folder(const std::filesystem::path& folder) {
+void write_model(const std::vector<NamedTensor>& tensors, const nlohmann::ordered_json& config,
+                 const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
     throw Error(ErrorKind::bad_input,
                 fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
-}
-
-void write_tensors(const std::vector<NamedTensor>& tensors, const std::filesystem::path& folder) {
   std::vector<at::Tensor> kept;  // the arrays below point into these
   std::vector<tensorfile::NamedArray> arrays;
   for (const NamedTensor& p : tensors) {
@@ -71,14 +63,25 @@ void write_tensors(const std::vector<NamedTensor>& tensors, const std::filesyste
                                                      kept.back().const_data_ptr())});
   }
   tensorfile::write_safetensors(folder / "model.safetensors", arrays, {{"format", "pt"}});
+  tensorfile::write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+}
+
+TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& file) {
+  TensorNames names([&](const std::string& name) { return file.contains(name); });
+  for (const NamedTensor& p : parameters(model)) names.add(p.name, p.tensor);
+  return names;
 }
 
 }  // namespace
 
 void save(const Transformer& model, const std::filesystem::path& folder) {
-  create_folder(folder);
-  write_tensors(parameters(model), folder);
-  tensorfile::write_file_atomically(folder / "config.json", to_json(model.config).dump(2) + "\n");
+  write_model(parameters(model), to_json(model.config), folder);
+}
+
+void save_for_transformers(const Transformer& model, const std::filesystem::path& folder) {
+  const nlohmann::json config = transformers_json(model.config);
+  if (config.is_null()) return save(model, folder);
+  save_as(config, model, folder);
 }
 
 Transformer load(const std::filesystem::path& folder) {
@@ -135,9 +138,9 @@ std::vector<NamedTensor> tensors_in(const std::string& model_type, const Transfo
 
 void save_as(const nlohmann::ordered_json& config, const Transformer& model,
              const std::filesystem::path& folder) {
-  create_folder(folder);
-  write_tensors(tensors_in(config.at("model_type").get<std::string>(), model), folder);
-  tensorfile::write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+  write_model(tensors_in(config.at("model_type").get<std::string>(), model,
+                         is_written_by_transformers),
+              config, folder);
 }
 
 std::vector<std::string> class_names(const std::filesystem::path& folder, int64_t classes) {

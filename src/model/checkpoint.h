@@ -15,7 +15,11 @@ namespace headlight::model {
 // replaced as a whole or not at all.
 void save(const Transformer& model, const std::filesystem::path& folder);
 
-// Reads what save() wrote, or a directory of Hugging Face transformers of an architecture below
+// As the class of transformers that computes the same would write it: Pegasus for an
+// encoder-decoder, Llama for a language model. Where neither has the model's shape, as save().
+void save_for_transformers(const Transformer& model, const std::filesystem::path& folder);
+
+// Reads what these wrote, or a directory of Hugging Face transformers of an architecture below
 // src/model/architecture. Float32 on the CPU, with gradients switched on. Throws Error (bad_input)
 // for an architecture that is not known, for config values that the model does not have, and with a
 // list of all tensors that are missing, of another shape, not part of the model or not finite.

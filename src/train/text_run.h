@@ -42,11 +42,10 @@ struct TextRun {
 // "base" (that of Vaswani et al. 2017). Throws Error (usage) for other names.
 TextRun defaults_of(TextKind kind, const std::string& size);
 
-// The model that a run trains. Encoder-decoder: in the shape of transformers' Pegasus (norms before
-// each part, sinusoidal positions, one table for source, target and output), for captions with
-// patches of images for a source and learned positions; language model: in the shape of Llama;
-// classifier of so many classes and masked language model: BERT. Throws Error (usage) for sizes
-// that make no model.
+// The model that a run trains. Encoder-decoder: a Pegasus of transformers (norms before each part,
+// sinusoidal positions, one table for source, target and output), for captions with patches of
+// images for a source and learned positions; language model: a Llama; classifier of so many classes
+// and masked language model: a BERT. Throws Error (usage) for sizes that make no model.
 model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes = 2);
 
 // The config.json of transformers for a model that only reads, and a classifier's labels by class.

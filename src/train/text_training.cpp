@@ -98,10 +98,22 @@ void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const 
                                    {"eos_token", "</s>"},
                                    {"unk_token", "<unk>"},
                                    {"bos_token", "<s>"},
+                                   {"clean_up_tokenization_spaces", false},
+                                   {"model_input_names", {"input_ids", "attention_mask"}},
                                    {"model_max_length", run.length}};
   if (only_reads(run.kind)) config.update({{"cls_token", "<s>"}, {"sep_token", "</s>"}});
   if (run.kind == TextKind::mlm) config["mask_token"] = text::kMask;
   write("tokenizer_config.json", config);
+  // So that transformers writes what headlight's verbs do by default.
+  const bool searches = run.kind == TextKind::translate || run.kind == TextKind::summarize;
+  nlohmann::ordered_json generation = {{"pad_token_id", text::kPadding},
+                                       {"bos_token_id", text::kBegin},
+                                       {"eos_token_id", text::kEnd},
+                                       {"max_length", run.length},
+                                       {"num_beams", searches ? 5 : 1}};
+  if (!lm) generation["decoder_start_token_id"] = text::kBegin;
+  if (run.kind != TextKind::caption && !only_reads(run.kind))
+    write("generation_config.json", generation);
   if (run.lower_case) write("target_tokenizer.json", text::tokenizer_json(pieces, {}));
   // Last: a folder that has it has all.
   write("tokenizer.json", text::tokenizer_json(pieces, {.lower_case = run.lower_case,
@@ -329,7 +341,7 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
     if (only_reads(run.kind))
       model::save_as(bert_config(model.config, material.labels), model, to);
     else
-      model::save(model, to);
+      model::save_for_transformers(model, to);
   };
   const Judge judge = [&](const model::Transformer& model, const Evaluation& test) {
     save(model, folder);

@@ -1,8 +1,9 @@
 // From files of text to a folder with a model that writes or reads.
 //
 // The folder of a run: run.json (what was asked for), tokenizer.json (and target_tokenizer.json
-// where what is written keeps its case, preprocessor_config.json where pictures are read), what
-// train() keeps in it, and with every point of the curve the model so far.
+// where what is written keeps its case, preprocessor_config.json where pictures are read,
+// generation_config.json), what train() keeps in it, and with every point of the curve the model so
+// far. All but models of captions are as transformers loads them.
 #pragma once
 
 #include <filesystem>

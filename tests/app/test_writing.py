@@ -33,6 +33,8 @@ def small_model(kind, transformers, torch):
     torch.manual_seed(7)
     if kind == "marian":
         return transformers.MarianMTModel(transformers.MarianConfig(**sizes))
+    if kind == "pegasus":
+        return transformers.PegasusForConditionalGeneration(transformers.PegasusConfig(**sizes))
     if kind == "bart":
         return transformers.BartForConditionalGeneration(transformers.BartConfig(**sizes))
     if kind == "t5":
@@ -91,7 +93,7 @@ def of_transformers(model, line, **how):
     return list(zip([text_of(row.tolist()) for row in found.sequences], scores))
 
 
-@pytest.mark.parametrize("kind", ["marian", "bart", "t5", "gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["marian", "pegasus", "bart", "t5", "gpt2", "llama"])
 @pytest.mark.parametrize("beams, penalty, early", [(4, 1.0, False), (3, 0.6, True), (5, 2.0, False)])
 def test_beam_search_finds_what_transformers_finds(headlight, models, kind, beams, penalty, early):
     folder, model = models(kind)

@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "compare.h"
 #include "headlight/error.h"
+#include "model/cut_heads.h"
+#include "tensorfile/json_file.h"
 #include "tensorfile/safetensors.h"
 
 namespace headlight::model::testing {
@@ -61,17 +64,120 @@ class Checkpoint : public ::testing::Test {
   Transformer model_;
 };
 
+void expect_the_same_bits(const Transformer& one, const Transformer& other) {
+  const auto a = parameters(one), b = parameters(other);
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].name, b[i].name);
+    EXPECT_TRUE(at::equal(a[i].tensor, b[i].tensor)) << a[i].name;
+    EXPECT_TRUE(b[i].tensor.requires_grad());
+  }
+}
+
 TEST_F(Checkpoint, ComesBackWithTheSameBits) {
   save(model_, folder_);
   const Transformer back = load(folder_);
   EXPECT_EQ(back.config, model_.config);
-  const auto a = parameters(model_), b = parameters(back);
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) {
-    EXPECT_EQ(a[i].name, b[i].name);
-    EXPECT_TRUE(at::equal(a[i].tensor, b[i].tensor));
-    EXPECT_TRUE(b[i].tensor.requires_grad());
+  expect_the_same_bits(model_, back);
+}
+
+// What train makes.
+Config translator() {
+  Config c;
+  c.kind = Kind::encoder_decoder;
+  c.vocabulary = 11;
+  c.dim = 8;
+  c.layers = 2;
+  c.heads = 2;
+  c.ffn = 12;
+  c.positions = 7;
+  c.norm = Norm::layer;
+  c.norm_epsilon = 1e-5;
+  c.final_norm = true;
+  c.position = Position::sinusoidal_halves;
+  c.embedding_scale = std::sqrt(8.0);
+  c.shared_tokens = c.tied = true;
+  c.dropout = c.embedding_dropout = 0.3;
+  c.start_token = 3;
+  c.end_tokens = {1};
+  return completed(c);
+}
+Config language_model() {
+  Config c;
+  c.vocabulary = 11;
+  c.dim = 8;
+  c.layers = 2;
+  c.heads = 2;
+  c.ffn = 12;
+  c.positions = 7;
+  c.final_norm = c.tied = c.predicts_next = true;
+  c.activation = Activation::swiglu;
+  c.position = Position::rotary;
+  c.linear_bias = c.output_bias = false;
+  c.dropout = c.embedding_dropout = 0.1;
+  c.end_tokens = {1};
+  return completed(c);
+}
+
+TEST_F(Checkpoint, WhatAClassOfTransformersComputesIsWrittenAsItsAndComesBackWithTheSameBits) {
+  for (const auto& [config, type] :
+       {std::pair{translator(), "pegasus"}, {language_model(), "llama"}}) {
+    SCOPED_TRACE(type);
+    const Transformer model = initialised(config, 4);
+    Inputs in;
+    in.tokens = at::tensor({3, 5, 9, 10, 1}, at::kLong).view({1, 5});
+    if (config.kind == Kind::encoder_decoder) in.source = in.tokens.flip(1);
+    save_for_transformers(model, folder_);
+    const nlohmann::json json = tensorfile::read_json_file(folder_ / "config.json");
+    EXPECT_EQ(json.at("model_type"), type);
+    EXPECT_EQ(json.at("eos_token_id"), 1);
+    for (const bool own : {false, true}) {  // a folder in our own form, as older versions wrote it
+      if (own) save(model, folder_);
+      const Transformer back = load(folder_);
+      expect_the_same_bits(model, back);
+      EXPECT_TRUE(at::equal(logits(back, in), logits(model, in)));
+      EXPECT_EQ(back.config.end_tokens, config.end_tokens);
+      EXPECT_EQ(back.config.start_token, config.start_token);
+    }
   }
+}
+
+TEST_F(Checkpoint, WhatNoClassOfTransformersComputesIsWrittenInOurOwnForm) {
+  const auto expect_own = [&](const Transformer& model) {
+    save_for_transformers(model, folder_);
+    EXPECT_EQ(tensorfile::read_json_file(folder_ / "config.json").at("model_type"), "headlight");
+    EXPECT_EQ(load(folder_).config, model.config);
+  };
+  const std::vector<void (*)(Config&)> pegasus_does_not = {
+      [](Config& c) { c.activation = Activation::gelu; },
+      [](Config& c) { c.position = Position::learned; },
+      [](Config& c) { c.norm_place = NormPlace::both; },
+      [](Config& c) { c.norm_epsilon = 2e-5; },
+      [](Config& c) { c.embedding_scale = 2; },
+      [](Config& c) { c.output_bias = false; },
+      [](Config& c) { c.head_dim = 6; }};
+  const std::vector<void (*)(Config&)> llama_does_not = {
+      [](Config& c) { c.activation = Activation::reglu; },
+      [](Config& c) { c.position = Position::none; }, [](Config& c) { c.rotary_width = 2; },
+      [](Config& c) { c.final_norm = false; }, [](Config& c) { c.output_softcap = 3; },
+      [](Config& c) { c.causal = false; },
+      // Heads of one number, which nothing can turn.
+      [](Config& c) { c.heads = c.kv_heads = 8, c.head_dim = 1, c.position = Position::learned; }};
+  for (const auto& [changes, usual] :
+       {std::pair{pegasus_does_not, translator()}, {llama_does_not, language_model()}})
+    for (size_t i = 0; i < changes.size(); ++i) {
+      SCOPED_TRACE(::testing::Message() << "change " << i);
+      Config c = usual;
+      changes[i](c);
+      expect_own(initialised(c, 4));
+    }
+  expect_own(cut_heads(initialised(translator(), 4), {{"cross", 1, 0}}));
+  expect_own(cut_heads(initialised(language_model(), 4), {{"self", 0, 1}}));
+  expect_own(model_);
+  Config encoder = model_.config;
+  encoder.kind = Kind::encoder_only;
+  encoder.source_vocabulary = encoder.decoder_layers = encoder.decoder_ffn = 0;
+  expect_own(initialised(encoder, 4));
 }
 
 TEST_F(Checkpoint, ACopyIsIndependentAndEqual) {

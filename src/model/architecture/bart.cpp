@@ -1,18 +1,20 @@
-// BART (Lewis et al. 2020) and Marian (Junczys-Dowmunt et al. 2018).
+// BART (Lewis et al. 2020), Marian (Junczys-Dowmunt et al. 2018) and Pegasus (Zhang et al. 2020).
 #include <fmt/format.h>
 
 #include <cmath>
 
 #include "model/architecture/architecture.h"
 #include "model/architecture/parts.h"
+#include "text/learned_pieces.h"
 
 namespace headlight::model {
 namespace {
 
 Config bart_config(const ConfigReader& reader, const TensorNames& names) {
-  const bool marian = reader.text("model_type", "bart") == "marian";
-  // Words of old files for other places of norms.
-  for (const char* key : {"normalize_before", "add_final_layer_norm"}) reader.expect(key, false);
+  const std::string type = reader.text("model_type", "bart");
+  const bool bart = type == "bart", marian = type == "marian", pegasus = type == "pegasus";
+  // Words of old files for the places of norms.
+  for (const char* key : {"normalize_before", "add_final_layer_norm"}) reader.expect(key, pegasus);
   reader.expect("is_encoder_decoder", true);
   Config c;
   c.kind = Kind::encoder_decoder;
@@ -34,19 +36,20 @@ Config bart_config(const ConfigReader& reader, const TensorNames& names) {
   c.ffn = reader.size({"encoder_ffn_dim"}, 4096);
   c.decoder_ffn = reader.size({"decoder_ffn_dim"}, 4096);
   c.positions = reader.size({"max_position_embeddings"}, 1024);
-  c.position = marian ? Position::sinusoidal_halves : Position::learned;
-  c.position_offset = marian ? 0 : 2;
+  c.position = bart ? Position::learned : Position::sinusoidal_halves;
+  c.position_offset = bart ? 2 : 0;
   c.norm = Norm::layer;
-  c.norm_place = NormPlace::post;
+  c.norm_place = pegasus ? NormPlace::pre : NormPlace::post;
   c.norm_epsilon = 1e-5;
-  c.embedding_norm = !marian;
+  c.embedding_norm = bart;
+  c.final_norm = pegasus;
   c.activation = reader.activation({"activation_function"}, "gelu");
   c.dropout = c.embedding_dropout = reader.number({"dropout"}, 0.1);
   c.attention_dropout = reader.number({"attention_dropout"}, 0);
   if (reader.flag("scale_embedding", false))
     c.embedding_scale = std::sqrt(static_cast<double>(c.dim));
   c.output_bias = names.has("final_logits_bias");
-  c.start_token = reader.integer("decoder_start_token_id", marian ? 58100 : 2);
+  c.start_token = reader.integer("decoder_start_token_id", marian ? 58100 : pegasus ? 0 : 2);
   c.end_tokens = reader.integers("eos_token_id");
   const Head head = head_of(reader, names, {{"final_logits_bias", Head::language}});
   if (head != Head::language && head != Head::none)
@@ -65,7 +68,7 @@ Config bart_config(const ConfigReader& reader, const TensorNames& names) {
 }
 
 void stack_tensors(const Stack& stack, const std::string& name, TensorNames& names) {
-  // Sinusoids are in old files only.
+  // Sinusoids are in files of Pegasus, and in old ones of Marian.
   const std::string positions = name + "embed_positions.weight";
   if (stack.positions.requires_grad() || names.has(positions))
     names.add(positions, stack.positions);
@@ -86,6 +89,7 @@ void stack_tensors(const Stack& stack, const std::string& name, TensorNames& nam
     names.linear(layer + "fc2", block.ffn.down);
     names.norm(layer + "final_layer_norm", block.ffn_norm);
   }
+  names.norm(name + "layer_norm", stack.final_norm);
 }
 
 void bart_tensors(const Transformer& model, TensorNames& names) {
@@ -114,8 +118,35 @@ void bart_tensors(const Transformer& model, TensorNames& names) {
     names.add("lm_head.weight", model.output.weight);
 }
 
+nlohmann::json pegasus_json(const Config& c) {
+  return {{"model_type", "pegasus"},
+          {"architectures", {"PegasusForConditionalGeneration"}},
+          {"is_encoder_decoder", true},
+          {"vocab_size", c.vocabulary},
+          {"d_model", c.dim},
+          {"encoder_layers", c.layers},
+          {"decoder_layers", c.decoder_layers},
+          {"encoder_attention_heads", c.heads},
+          {"decoder_attention_heads", c.heads},
+          {"encoder_ffn_dim", c.ffn},
+          {"decoder_ffn_dim", c.decoder_ffn},
+          {"activation_function", "relu"},
+          {"max_position_embeddings", c.positions},
+          {"scale_embedding", c.embedding_scale != 1},
+          {"tie_word_embeddings", c.tied},
+          {"dropout", c.dropout},
+          {"attention_dropout", c.attention_dropout},
+          {"pad_token_id", text::kPadding},
+          {"bos_token_id", text::kBegin},
+          {"eos_token_id", one_or_all(c.end_tokens)},
+          {"decoder_start_token_id", c.start_token},
+          // The default of this type would end every text that is too long with an end token.
+          {"forced_eos_token_id", nullptr}};
+}
+
 }  // namespace
 
 const Architecture kBart = {{"bart", "marian"}, bart_config, bart_tensors};
+const Architecture kPegasus = {{"pegasus"}, bart_config, bart_tensors, pegasus_json};
 
 }  // namespace headlight::model

@@ -3,6 +3,7 @@
 
 #include "model/architecture/architecture.h"
 #include "model/architecture/parts.h"
+#include "text/learned_pieces.h"
 
 namespace headlight::model {
 namespace {
@@ -94,8 +95,33 @@ void llama_tensors(const Transformer& model, TensorNames& names) {
     names.linear("score", model.output);
 }
 
+nlohmann::json llama_json(const Config& c) {
+  return {{"model_type", "llama"},
+          {"architectures", {"LlamaForCausalLM"}},
+          {"vocab_size", c.vocabulary},
+          {"hidden_size", c.dim},
+          {"intermediate_size", c.ffn},
+          {"num_hidden_layers", c.layers},
+          {"num_attention_heads", c.heads},
+          {"num_key_value_heads", c.kv_heads},
+          {"head_dim", c.head_dim},
+          {"hidden_act", "silu"},
+          {"max_position_embeddings", c.positions},
+          {"rms_norm_eps", c.norm_epsilon},
+          {"rope_theta", c.rotary_theta},  // before transformers 5
+          {"rope_parameters", {{"rope_type", "default"}, {"rope_theta", c.rotary_theta}}},
+          {"attention_bias", c.qkv_bias},
+          {"mlp_bias", c.ffn_bias},
+          {"tie_word_embeddings", c.tied},
+          {"attention_dropout", c.attention_dropout},
+          {"pad_token_id", text::kPadding},
+          {"bos_token_id", text::kBegin},
+          {"eos_token_id", one_or_all(c.end_tokens)}};
+}
+
 }  // namespace
 
-const Architecture kLlama = {{"llama", "mistral", "qwen2", "qwen3"}, llama_config, llama_tensors};
+const Architecture kLlama = {
+    {"llama", "mistral", "qwen2", "qwen3"}, llama_config, llama_tensors, llama_json};
 
 }  // namespace headlight::model

@@ -60,6 +60,10 @@ Head set_decoder_output(Config& c, const ConfigReader& reader, const TensorNames
   return head;
 }
 
+nlohmann::json one_or_all(const std::vector<int64_t>& ids) {
+  return ids.size() == 1 ? nlohmann::json(ids[0]) : nlohmann::json(ids);
+}
+
 std::string prefix_of(const TensorNames& names, std::initializer_list<const char*> prefixes,
                       const std::string& tensor) {
   for (const char* prefix : prefixes)

@@ -27,6 +27,9 @@ void set_output(Config& config, Head head, const ConfigReader& reader);
 Head set_decoder_output(Config& config, const ConfigReader& reader, const TensorNames& names,
                         std::initializer_list<std::pair<const char*, Head>> tensors);
 
+// Ids as config.json has them: a number, or a list where there are several.
+nlohmann::json one_or_all(const std::vector<int64_t>& ids);
+
 // The first prefix below which the checkpoint holds the tensor, or the first one at all.
 std::string prefix_of(const TensorNames& names, std::initializer_list<const char*> prefixes,
                       const std::string& tensor);
