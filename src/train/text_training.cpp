@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 
 #include "headlight/error.h"
 #include "model/checkpoint.h"
@@ -154,9 +156,7 @@ double judged(const TextRun& run, const TextMaterial& material, const model::Tra
   return 100 * sum / static_cast<double>(texts.size());
 }
 
-}  // namespace
-
-TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
+TextMaterial prepared(const TextRun& run, const fs::path& folder) {
   const bool captions = run.kind == TextKind::caption;
   if (captions) task::write_preprocessing(folder, run.image_size, run.image_size);
   task::Captions data = read(run, run.data, folder), valid;
@@ -220,6 +220,54 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
   return material;
 }
 
+// For what the first process has in the folder of the run.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::error_code problem;
+    std::string name = (fs::temp_directory_path(problem) / "headlight-XXXXXX").string();
+    if (problem || mkdtemp(name.data()) == nullptr)
+      throw Error(
+          ErrorKind::bad_input,
+          fmt::format("{}: cannot create this folder for temporary files; TMPDIR says where "
+                      "they go",
+                      name));
+    path = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  fs::path path;
+};
+
+}  // namespace
+
+TextMaterial prepare_text(const TextRun& run, const fs::path& folder, const Processes& processes) {
+  if (processes.size() == 1) return prepared(run, folder);
+  std::optional<TextMaterial> material;
+  // Hosts need not share a disk, so the vocabulary is sent.
+  const std::string vocabulary = processes.text_of_first([&] {
+    material = prepared(run, folder);
+    nlohmann::json files = nlohmann::json::object();
+    for (const char* name : {"tokenizer_config.json", "target_tokenizer.json", "tokenizer.json"})
+      if (fs::exists(folder / name)) files[name] = tensorfile::read_text_file(folder / name);
+    return files.dump();
+  });
+  processes.together([&] {
+    if (processes.first()) return;
+    const TemporaryFolder here;
+    const nlohmann::json files = nlohmann::json::parse(vocabulary);
+    for (const auto& [name, text] : files.items())
+      tensorfile::write_file_atomically(here.path / name, text.get<std::string>());
+    material = prepared(run, here.path);
+  });
+  return std::move(*material);
+}
+
 std::string score_name(TextKind kind) {
   switch (kind) {
     case TextKind::translate:
@@ -237,13 +285,13 @@ std::string score_name(TextKind kind) {
 }
 
 Result train_text(const TextRun& run, const TextMaterial& material, const fs::path& folder,
-                  const Observer& observer) {
+                  const Observer& observer, const Processes& processes) {
   const Judge judge = [&](const model::Transformer& model) {
     model::save(model, folder);
     return run.kind == TextKind::lm ? -1 : judged(run, material, model);
   };
   return train(material.config, *material.task, material.held_out, run.settings, folder, observer,
-               judge);
+               judge, processes);
 }
 
 }  // namespace headlight::train
