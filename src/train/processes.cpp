@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #ifdef USE_C10D_GLOO
+#include <c10/util/Logging.h>
+
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -108,12 +110,13 @@ namespace {
 // How long one waits for the others; most of them are noticed at once when they are gone.
 constexpr auto kToMeet = 5min, kForAStep = 30min, kForLongWork = std::chrono::minutes(24h);
 
-// What an exception says, without where in whose source it was and from where that was called.
+// What an exception says first, without where in whose source it was and what to do about it.
 std::string reason(const std::exception& problem) {
   std::string text = problem.what();
   text = text.substr(0, text.find('\n'));
   const size_t place = text.starts_with('[') ? text.find("] ") : std::string::npos;
-  return place == std::string::npos ? text : text.substr(place + 2);
+  if (place != std::string::npos) text = text.substr(place + 2);
+  return text.substr(0, text.find(". "));
 }
 
 // The address of this host from which it reaches another, which is the one to be reached at.
@@ -153,6 +156,8 @@ struct Processes::Group {
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
 
   explicit Group(const Place& place) : rank(place.rank), size(place.size) {
+    // Errors only: its warnings say again, with stacks of calls, what its exceptions say.
+    if (variable("TORCH_CPP_LOG_LEVEL").empty()) FLAGS_caffe2_log_level = 2;
     const std::string address = address_towards(place.address, place.port);
     try {
       c10d::TCPStoreOptions how;
@@ -222,9 +227,7 @@ struct Processes::Group {
   // user, or all if it is the one.
   [[noreturn]] void give_up(const std::string& why) {
     gloo.reset();  // whoever waits for this process sees it at once
-    const auto lives = [&](int other) {
-      return store->check({fmt::format("lives/{}", other)});
-    };
+    const auto lives = [&](int other) { return store->check({fmt::format("lives/{}", other)}); };
     std::vector<int> silent;
     try {
       store->set(fmt::format("lives/{}", rank), std::string("yes"));

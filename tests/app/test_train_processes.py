@@ -111,21 +111,25 @@ def test_a_process_may_have_no_row_of_a_batch(alone, tmp_path):
 
 
 def test_masks_of_dropout_differ_between_processes_and_are_the_same_again(tmp_path):
-    # Of lines that are all alike, two processes with equal masks would learn what one learns from half.
-    for name, count in (("half.txt", 20), ("all.txt", 40)):
-        (tmp_path / name).write_text("one two three four five six\n" * count)
+    line = "one two three four five six\n"
+    (tmp_path / "lines.txt").write_text(line * 40)
 
-    def learned(name, size, dropout):
-        how = ["--kind", "lm", name, "--valid", name, *TINY, "--batch", 10000, "--steps", 3, "--dropout", dropout]
-        run([*how, "--out", "model"], job_of(size), tmp_path)
-        tensors = load_file(tmp_path / "model/training.safetensors")
-        shutil.rmtree(tmp_path / "model")
+    def learned(size, dropout, tokens):
+        how = ["--kind", "lm", "lines.txt", "--valid", "lines.txt", "--out", tmp_path / f"{size}", *TINY, "--batch",
+               10 * tokens * size, "--steps", 3, "--warmup", 2, "--dropout", dropout]
+        shutil.rmtree(tmp_path / f"{size}", ignore_errors=True)
+        run(how, job_of(size), tmp_path)
+        tensors = load_file(tmp_path / f"{size}/training.safetensors")
         return numpy.concatenate([tensors[key].ravel() for key in sorted(tensors) if key.startswith("adam.first")])
 
-    numpy.testing.assert_allclose(learned("all.txt", 2, 0), learned("half.txt", 1, 0), rtol=1e-3, atol=1e-6)
-    both, half = learned("all.txt", 2, 0.5), learned("half.txt", 1, 0.5)
-    assert abs(both - half).max() > 0.01 * abs(half).max()
-    assert (learned("all.txt", 2, 0.5) == both).all()
+    learned(1, 0, 10)
+    said = subprocess.run([PROGRAM, "tokenize", "1"], input=line, cwd=tmp_path, capture_output=True, text=True).stdout
+    tokens = len(json.loads(said)["ids"])
+    # Ten lines for each process, all alike: with equal masks two would learn what one learns from its ten.
+    numpy.testing.assert_allclose(learned(2, 0, tokens), learned(1, 0, tokens), rtol=1e-3, atol=1e-6)
+    two, one = learned(2, 0.5, tokens), learned(1, 0.5, tokens)
+    assert abs(two - one).max() > 0.01 * abs(one).max()
+    assert (learned(2, 0.5, tokens) == two).all()
 
 
 def test_torchrun_starts_it_and_another_number_of_processes_goes_on(alone, tmp_path):
@@ -152,6 +156,7 @@ def test_a_lost_process_ends_the_others_and_the_folder_goes_on(alone, tmp_path, 
     written = ends(processes, [-9, 4] if lost == 0 else [4, -9])
     error = written[1 - lost][1]
     assert f"process {lost} of 2 was lost" in error and "headlight train --resume" in error
+    assert len(error.splitlines()) == 1
     if lost == 1:  # process 0 keeps the last step
         assert (tmp_path / "model/training.safetensors").exists()
     (out, _), _ = run(["--resume", tmp_path / "model", "--budget-minutes", 0.001, "--json"], job_of(2), tmp_path)
