@@ -35,6 +35,7 @@ using namespace headlight;
 constexpr int kBug = 70;
 
 void complain(const std::string& message) {
+  if (message.empty()) return;  // another process of the job says it
   // What a user or a file gave must not move the cursor or colour the terminal.
   fmt::print(stderr, "headlight: {}\n", report::escaped(message));
 }

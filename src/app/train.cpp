@@ -50,12 +50,15 @@ std::vector<fs::path> absolute(const std::vector<std::string>& files) {
   return paths;
 }
 
-train::TextRun run_of(const TrainOptions& o, const Common& common) {
+train::TextRun run_of(const TrainOptions& o, const Common& common,
+                      const train::Processes& processes) {
   train::TextRun run = train::defaults_of(Json(o.kind).get<train::TextKind>(), o.size);
   run.data = absolute(o.data);
   run.valid = absolute(o.valid);
   run.lower_case = run.lower_case && !o.keep_case;
   run.threads = thread_count(common);
+  // One per core is for all processes of the host together.
+  if (common.threads == 0) run.threads = std::max(1, run.threads / processes.on_this_host());
   replace(run.vocabulary, o.vocabulary);
   replace(run.length, o.length);
   replace(run.layers, o.layers);
@@ -150,8 +153,14 @@ std::string progress_text(const train::TextRun& run, double loss,
 }
 
 train::Result train_with_progress(const train::TextRun& run, const train::TextMaterial& material,
-                                  const fs::path& folder, const Common& common) {
+                                  const fs::path& folder, const Common& common,
+                                  const train::Processes& processes) {
   watch_for_interrupt();
+  if (!processes.first())
+    return train::train_text(
+        run, material, folder,
+        [](int64_t, double, const std::vector<train::Point>&) { return !interrupted(); },
+        processes);
   report::ProgressLine line({.quiet = common.quiet});
   const auto start = std::chrono::steady_clock::now();
   int64_t first = -1;
@@ -173,7 +182,8 @@ train::Result train_with_progress(const train::TextRun& run, const train::TextMa
                      .text = progress_text(run, recent, curve),
                      .seconds_left = left});
         return !interrupted();
-      });
+      },
+      processes);
 }
 
 Json json_of(const train::TextRun& run, const train::TextMaterial& material,
@@ -249,38 +259,64 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
              run.kind == train::TextKind::caption ? "picture.png" : "< lines.txt");
 }
 
-void train_verb(const TrainOptions& o, const Common& common) {
-  need_cpu(common, "train");
+// Why a run ended before its time, and what to do; empty where the first process says it.
+std::string stopped_text(const train::Result& result, const fs::path& folder, bool first) {
+  if (result.lost ? result.lost->empty() : !first) return "";
+  return fmt::format("stopped at step {}{}; {} kept. Go on with: headlight train --resume {}",
+                     result.steps, result.lost ? ": " + *result.lost : "",
+                     first ? "what is done is" : "the last checkpoint is",
+                     shell_word(folder.string()));
+}
+
+// The first process alone has the folder and speaks; its settings are those of all.
+void train_in(const train::Processes& processes, const TrainOptions& o, const Common& common) {
   const bool resumes = !o.resume.empty();
-  if (!resumes && (o.data.empty() || o.out.empty()))
-    throw Error(ErrorKind::usage, o.data.empty() ? "DATA is missing: files of text to learn from"
-                                                 : "--out is missing: the folder of the model");
   const fs::path folder = resumes ? o.resume : o.out;
-  const train::TextRun run = resumes ? resumed(o) : run_of(o, common);
-  train::validate(run.settings);
-  train::config_of(run, 1024);  // says what is wrong with sizes before anything is read
+  bool is_new = false;
+  train::TextRun run;
+  const std::string settings = processes.text_of_first([&] {
+    if (!resumes && (o.data.empty() || o.out.empty()))
+      throw Error(ErrorKind::usage, o.data.empty() ? "DATA is missing: files of text to learn from"
+                                                   : "--out is missing: the folder of the model");
+    run = resumes ? resumed(o) : run_of(o, common, processes);
+    train::validate(run.settings);
+    train::config_of(run, 1024);  // says what is wrong with sizes before anything is read
+    is_new = !fs::exists(folder);
+    if (!resumes) begin_folder(folder, run);
+    return nlohmann::json(run).dump();
+  });
+  if (!processes.first()) run = nlohmann::json::parse(settings).get<train::TextRun>();
   // The number of threads may change last bits, so a run keeps its own.
   at::set_num_threads(run.threads);
-  const bool is_new = !fs::exists(folder);
-  if (!resumes) begin_folder(folder, run);
   train::Result result;
   std::optional<train::TextMaterial> material;
   try {
-    material = train::prepare_text(run, folder);
-    result = train_with_progress(run, *material, folder, common);
+    material = train::prepare_text(run, folder, processes);
+    result = train_with_progress(run, *material, folder, common, processes);
   } catch (...) {
-    remove_unused(folder, is_new);
+    if (processes.first()) remove_unused(folder, is_new);
     throw;
   }
   if (!result.finished)
-    throw Error(ErrorKind::interrupted,
-                fmt::format("stopped at step {}; what is done is kept. Go on with: headlight train "
-                            "--resume {}",
-                            result.steps, shell_word(folder.string())));
+    throw Error(result.lost ? ErrorKind::no_resources : ErrorKind::interrupted,
+                stopped_text(result, folder, processes.first()));
+  if (!processes.first()) return;
   if (common.json)
     print_json(json_of(run, *material, result, folder));
   else
     print_result(run, *material, result, folder);
+}
+
+void train_verb(const TrainOptions& o, const Common& common) {
+  need_cpu(common, "train");
+  const train::Processes processes = train::join_processes();
+  try {
+    train_in(processes, o, common);
+  } catch (const Error& error) {
+    if (processes.first() || *error.what() == '\0') throw;
+    throw Error(error.kind(), fmt::format("process {} of {}: {}", processes.rank(),
+                                          processes.size(), error.what()));
+  }
 }
 
 }  // namespace
@@ -361,7 +397,8 @@ void add_train(CLI::App& program, Common& common) {
       ->group(folder);
   verb->footer(
       "In brackets: what translate takes; the other kinds have their own.\n"
-      "Ctrl-C keeps what is done. The folder is a model for every other verb.\n\n"
+      "Ctrl-C keeps what is done. The folder is a model for every other verb.\n"
+      "torchrun --no-python --nproc-per-node N headlight train ... shares the work.\n\n"
       "Example:\n"
       "  headlight train train.en train.de --valid val.en val.de \\\n"
       "    --budget-minutes 20 --out en-de\n"

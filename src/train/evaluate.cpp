@@ -30,8 +30,10 @@ at::Tensor labels_of(const task::Batch& batch) {
   return view(batch.labels, {batch.size, batch.length});
 }
 
-model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last) {
-  const auto part = [&](const at::Tensor& t) { return t.defined() ? t.slice(0, first, last) : t; };
+model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last, int64_t step) {
+  const auto part = [&](const at::Tensor& t) {
+    return t.defined() ? t.slice(0, first, last, step).contiguous() : t;
+  };
   model::Inputs some;
   some.tokens = part(inputs.tokens);
   some.lengths = part(inputs.lengths);

@@ -12,8 +12,8 @@ namespace headlight::train {
 model::Inputs inputs_of(const task::Batch& batch);
 at::Tensor labels_of(const task::Batch& batch);
 
-// Sequences `first` to `last` of them.
-model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last);
+// Sequences `first` to `last` of them, every `step`-th.
+model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last, int64_t step = 1);
 
 struct Evaluation {
   double loss = 0;      // nats, mean over scored positions

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 #include <set>
 
 #include "headlight/error.h"
@@ -220,9 +222,7 @@ double judged(const TextRun& run, const TextMaterial& material, const model::Tra
   return 100 * sum / static_cast<double>(texts.size());
 }
 
-}  // namespace
-
-TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
+TextMaterial prepared(const TextRun& run, const fs::path& folder) {
   const bool captions = run.kind == TextKind::caption;
   if (captions) task::write_preprocessing(folder, run.image_size, run.image_size);
   task::Captions data = read(run, run.data, folder), valid;
@@ -303,6 +303,54 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder) {
   return material;
 }
 
+// For what the first process has in the folder of the run.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::error_code problem;
+    std::string name = (fs::temp_directory_path(problem) / "headlight-XXXXXX").string();
+    if (problem || mkdtemp(name.data()) == nullptr)
+      throw Error(
+          ErrorKind::bad_input,
+          fmt::format("{}: cannot create this folder for temporary files; TMPDIR says where "
+                      "they go",
+                      name));
+    path = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  fs::path path;
+};
+
+}  // namespace
+
+TextMaterial prepare_text(const TextRun& run, const fs::path& folder, const Processes& processes) {
+  if (processes.size() == 1) return prepared(run, folder);
+  std::optional<TextMaterial> material;
+  // Hosts need not share a disk, so the vocabulary is sent.
+  const std::string vocabulary = processes.text_of_first([&] {
+    material = prepared(run, folder);
+    nlohmann::json files = nlohmann::json::object();
+    for (const char* name : {"tokenizer_config.json", "target_tokenizer.json", "tokenizer.json"})
+      if (fs::exists(folder / name)) files[name] = tensorfile::read_text_file(folder / name);
+    return files.dump();
+  });
+  processes.together([&] {
+    if (processes.first()) return;
+    const TemporaryFolder here;
+    const nlohmann::json files = nlohmann::json::parse(vocabulary);
+    for (const auto& [name, text] : files.items())
+      tensorfile::write_file_atomically(here.path / name, text.get<std::string>());
+    material = prepared(run, here.path);
+  });
+  return std::move(*material);
+}
+
 model::Config config_of(const TextRun& run, const TextMaterial& material) {
   return config_of(run, material.config.vocabulary,
                    std::max<int64_t>(2, static_cast<int64_t>(material.labels.size())));
@@ -311,7 +359,7 @@ model::Config config_of(const TextRun& run, const TextMaterial& material) {
 void copy_tokenizers(const fs::path& from, const fs::path& to) {
   fs::create_directories(to);
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "target_tokenizer.json",
-                           "preprocessor_config.json"})
+                           "preprocessor_config.json", "generation_config.json"})
     if (fs::exists(from / name))
       fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
 }
@@ -336,7 +384,7 @@ std::string score_name(TextKind kind) {
 }
 
 Result train_text(const TextRun& run, const TextMaterial& material, const fs::path& folder,
-                  const Observer& observer) {
+                  const Observer& observer, const Processes& processes) {
   const Saver save = [&](const model::Transformer& model, const fs::path& to) {
     if (only_reads(run.kind))
       model::save_as(bert_config(model.config, material.labels), model, to);
@@ -349,7 +397,7 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
     return only_reads(run.kind) ? 100 * test.accuracy : judged(run, material, model);
   };
   return train(config_of(run, material), *material.task, material.held_out, run.settings, folder,
-               observer, judge, save);
+               observer, judge, save, processes);
 }
 
 }  // namespace headlight::train

@@ -34,8 +34,10 @@ struct TextMaterial {
 };
 
 // Reads and checks the data, and the folder's vocabulary or, if it has none, learns one and writes
-// it there. Throws Error: bad_input naming what is wrong with which file and line, usage.
-TextMaterial prepare_text(const TextRun& run, const std::filesystem::path& folder);
+// it there. Throws Error: bad_input naming what is wrong with which file and line, usage. Of
+// several processes each reads the data, and only the first one has the folder.
+TextMaterial prepare_text(const TextRun& run, const std::filesystem::path& folder,
+                          const Processes& processes = {});
 
 // The model of a run on this material, which may be that of a run with another number of heads.
 model::Config config_of(const TextRun& run, const TextMaterial& material);
@@ -50,6 +52,7 @@ std::string score_name(TextKind kind);
 // Trains until its steps, its budget or the observer end it, from where the folder stands. After
 // the first point of the curve the folder always holds a whole model.
 Result train_text(const TextRun& run, const TextMaterial& material,
-                  const std::filesystem::path& folder, const Observer& observer);
+                  const std::filesystem::path& folder, const Observer& observer,
+                  const Processes& processes = {});
 
 }  // namespace headlight::train

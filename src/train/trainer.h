@@ -18,6 +18,7 @@
 #include "model/transformer.h"
 #include "task/task.h"
 #include "train/evaluate.h"
+#include "train/processes.h"
 #include "train/settings.h"
 
 namespace headlight::train {
@@ -54,6 +55,8 @@ struct Result {
   std::optional<int64_t> steps_to_target;  // first point at or above the target accuracy
   Evaluation test;
   bool finished = true;  // false: stopped by the observer; the folder resumes
+  // Stopped because another process is gone, and which one; empty where another process says it.
+  std::optional<std::string> lost;
 };
 
 // Looks on. Called after every step with the last loss; false stops the run after a checkpoint.
@@ -69,8 +72,17 @@ using Saver = std::function<void(const model::Transformer&, const std::filesyste
 // Trains from where the folder stands, or from the start. Throws Error if the folder holds a run
 // with other settings, and if the loss or the gradient stops being a number: the last checkpoint
 // stays.
+//
+// In several processes each takes its share of the rows of every batch, and the gradients and
+// losses add up to those of the whole batch, to rounding; dropout masks differ from process to
+// process and are those of seed, step and rank. The first process alone reads and writes the
+// folder, evaluates and ends the run; the results of the others say only whether it finished. Their
+// observers are asked too, and the run stops a step after one says so. If a process is lost, the
+// first one keeps the last whole step. A run may go on in another number of processes. Throws
+// bad_input if they do not have the same data.
 Result train(const model::Config& config, const task::Task& task, const task::Batch& test_set,
              const Settings& settings, const std::filesystem::path& folder,
-             const Observer& observer, const Judge& judge = {}, const Saver& save = model::save);
+             const Observer& observer, const Judge& judge = {}, const Saver& save = model::save,
+             const Processes& processes = {});
 
 }  // namespace headlight::train
