@@ -14,10 +14,12 @@
 #include "app/inspect.h"
 #include "app/interrupt.h"
 #include "headlight/error.h"
+#include "model/checkpoint.h"
 #include "report/progress.h"
 #include "task/captions.h"
 #include "task/image_input.h"
 #include "task/questions.h"
+#include "task/spans.h"
 #include "task/text_model.h"
 #include "text/lines.h"
 
@@ -43,7 +45,7 @@ struct WritingOptions {
   std::vector<std::string> images;
   task::Writing writing;
   std::optional<int64_t> beams;
-  bool scores = false;
+  bool scores = false, unanswerable = false;
   fs::path attention;
 };
 
@@ -57,10 +59,26 @@ void check(const Verb& verb, WritingOptions& o) {
     refuse(
         "beam search takes the likeliest texts and draws none: leave --beam away, or "
         "--temperature, --top-k and --top-p");
-  if (w.nbest > 1 && w.beams == 1 && w.temperature == 0)
-    refuse("there is only one text to find token by token: --nbest needs --beam or --temperature");
   if (w.beams > 1 && w.nbest > w.beams)
     refuse(fmt::format("--nbest {} needs at least as many beams; there are {}", w.nbest, w.beams));
+}
+
+// What depends on whether the model writes or, with `marks`, finds answers in the text.
+void check(const WritingOptions& o, bool marks) {
+  const task::Writing& w = o.writing;
+  if (!marks && o.unanswerable)
+    throw Error(ErrorKind::usage,
+                "--unanswerable is for models that mark answers in the text; this one writes them");
+  if (!marks && w.nbest > 1 && w.beams == 1 && w.temperature == 0)
+    throw Error(ErrorKind::usage,
+                "there is only one text to find token by token: --nbest needs --beam or "
+                "--temperature");
+  if (marks && (w.beams > 1 || w.temperature > 0 || w.most_tokens > 0 || !o.attention.empty()))
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: this model marks answers in the text and writes none: --beam, "
+                            "--temperature, --top-k, --top-p, --tokens and --attention are for "
+                            "those that write",
+                            o.model.string()));
 }
 
 Json json_of(const std::vector<std::vector<task::Written>>& lines, const WritingOptions& o) {
@@ -102,7 +120,8 @@ void write_attention(const std::vector<std::string>& lines, const std::string& w
 
 // What is read, a line each; images as their paths.
 std::vector<std::string> lines_for(const Verb& verb, const WritingOptions& o) {
-  if (verb.reads == Verb::Reads::questions) return task::read_questions({o.file}).sources;
+  if (verb.reads == Verb::Reads::questions)
+    return task::as_lines(task::read_questions({o.file})).sources;
   if (verb.reads != Verb::Reads::images) return text::read_lines(o.file);
   std::vector<std::string> paths;
   for (const fs::path image : o.images) {
@@ -128,15 +147,27 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   check(verb, o);
   o.writing.seed = common.seed;
   at::set_num_threads(thread_count(common));
-  const task::TextModel model = task::read_text_model(o.model);
+  model::Transformer loaded = model::load(o.model);
   const bool images = verb.reads == Verb::Reads::images;
-  if (images != (model.model.config.patch > 0))
+  const bool marks = verb.reads == Verb::Reads::questions && task::marks_spans(loaded.config);
+  check(o, marks);
+  std::vector<task::Question> questions;
+  std::optional<task::SpanModel> marker;
+  std::optional<task::TextModel> writer;
+  if (marks) {
+    marker = task::span_model(std::move(loaded), o.model);
+    questions = task::read_questions({o.file});
+  } else {
+    writer = task::text_model(std::move(loaded), o.model);
+  }
+  if (writer && images != (writer->model.config.patch > 0))
     throw Error(ErrorKind::usage,
                 fmt::format("{}: this model reads {}", o.model.string(),
                             images ? "text, no images; translate, summarize, answer and generate "
                                      "give it some"
                                    : "images; headlight caption gives it some"));
-  const std::vector<std::string> lines = lines_for(verb, o);
+  const std::vector<std::string> lines =
+      marks ? task::as_lines(questions).sources : lines_for(verb, o);
   const std::string name = o.file == "-" ? "standard input" : o.file.string();
 
   watch_for_interrupt();
@@ -149,8 +180,10 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   std::string first_written;
   while (done < lines.size() && !interrupted()) {
     const size_t end = std::min(lines.size(), done + at_once);
-    const std::vector<std::string> part(lines.begin() + static_cast<std::ptrdiff_t>(done),
-                                        lines.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto part_of = [&](const auto& all) {
+      return std::vector(all.begin() + static_cast<std::ptrdiff_t>(done),
+                         all.begin() + static_cast<std::ptrdiff_t>(end));
+    };
     const int64_t first = static_cast<int64_t>(done) + 1;
     const auto hear = [&](int64_t of_part) {
       progress.update({.done = double(done) + double(of_part),
@@ -158,10 +191,16 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
                        .unit = images ? "images" : "lines"});
       return !interrupted();
     };
-    const auto written = images
-                             ? task::write_captions(model, pictures_at(part, o, model.model.config),
-                                                    o.writing, first, hear)
-                             : task::write_lines(model, part, o.writing, name, first, hear);
+    const auto written =
+        marks ? task::mark_answers(*marker, part_of(questions),
+                                   {.nbest = o.writing.nbest,
+                                    .batch = o.writing.batch,
+                                    .unanswerable = o.unanswerable},
+                                   name, first, hear)
+        : images
+            ? task::write_captions(*writer, pictures_at(part_of(lines), o, writer->model.config),
+                                   o.writing, first, hear)
+            : task::write_lines(*writer, part_of(lines), o.writing, name, first, hear);
     if (interrupted()) break;
     for (size_t i = 0; i < written.size() && first_written.empty(); ++i)
       if (!written[i].empty()) first_written = written[i][0].text;
@@ -248,6 +287,11 @@ void add_verb(CLI::App& program, const Common& common, const Verb& how) {
     verb->add_option("--attention", o.attention,
                      "Also the page of inspect for the first line and what was written")
         ->type_name("FILE")
+        ->group(lines);
+  if (how.reads == Verb::Reads::questions)
+    verb->add_flag("--unanswerable", o.unanswerable,
+                   "Models that mark answers, trained on SQuAD 2.0: an empty line where the text "
+                   "has no answer")
         ->group(lines);
   verb->add_option("--batch", w.batch, images ? "Images at once" : "Lines at once")
       ->capture_default_str()

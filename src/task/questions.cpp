@@ -23,7 +23,8 @@ std::string joined_lines(std::string text) {
 
 class QuestionReader {
  public:
-  QuestionReader(std::string name, ParallelText& all) : name_(std::move(name)), all_(all) {}
+  QuestionReader(std::string name, std::vector<Question>& all)
+      : name_(std::move(name)), all_(all) {}
 
   void read(const std::vector<std::string>& lines) {
     const auto first = std::find_if_not(
@@ -44,9 +45,7 @@ class QuestionReader {
   }
 
   void add(const std::string& question, const std::string& context, const std::string& answer) {
-    all_.sources.push_back(
-        fmt::format("question: {} context: {}", joined_lines(question), joined_lines(context)));
-    all_.targets.push_back(joined_lines(answer));
+    all_.push_back({joined_lines(question), joined_lines(context), joined_lines(answer)});
   }
 
   // The number that a line of a story begins with.
@@ -83,8 +82,7 @@ class QuestionReader {
   void read_tabbed(const std::vector<std::string>& lines) {
     for (size_t i = 0; i < lines.size(); ++i) {
       if (text::is_blank(lines[i])) {  // stays an empty line
-        all_.sources.emplace_back();
-        all_.targets.emplace_back();
+        all_.emplace_back();
         continue;
       }
       const size_t tab = lines[i].find('\t');
@@ -117,17 +115,27 @@ class QuestionReader {
   }
 
   std::string name_;
-  ParallelText& all_;
+  std::vector<Question>& all_;
 };
 
 }  // namespace
 
-ParallelText read_questions(const std::vector<std::filesystem::path>& files) {
-  ParallelText all;
+std::vector<Question> read_questions(const std::vector<std::filesystem::path>& files) {
+  std::vector<Question> all;
   for (const std::filesystem::path& file : files)
     QuestionReader(file == "-" ? "standard input" : file.string(), all)
         .read(text::read_lines(file));
   return all;
+}
+
+ParallelText as_lines(const std::vector<Question>& questions) {
+  ParallelText lines;
+  for (const Question& q : questions) {
+    lines.sources.push_back(
+        q.question.empty() ? "" : fmt::format("question: {} context: {}", q.question, q.context));
+    lines.targets.push_back(q.answer);
+  }
+  return lines;
 }
 
 }  // namespace headlight::task

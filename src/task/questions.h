@@ -2,21 +2,30 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "task/parallel_text.h"
 
 namespace headlight::task {
 
-// Of every file in turn: sources as a model reads them, "question: ... context: ..." (the form of
-// Raffel et al. 2020), and their answers as targets, empty where a file gives none. A file is one
-// of three kinds, told from its first line:
+struct Question {
+  std::string question, context;
+  std::string answer;  // empty where a file gives none
+};
+
+// Of every file in turn, each text as one line. A file is one of three kinds, told from its first
+// line:
 //   bAbI   "1 Mary moved." numbers the lines of a story; a line with a question mark at its end or
 //          with a tab is a question: "2 Where is Mary?<tab>hall<tab>1". Its context is every fact
 //          before it in its story, the newest first, so that what is cut off is the oldest.
 //   SQuAD  JSON of the versions 1.1 and 2.0; of several answers the first.
 //   lines  question, tab, context, and for training a tab and the answer.
 // "-" is standard input; gzip is undone. Throws Error (bad_input) naming file, line and remedy.
-ParallelText read_questions(const std::vector<std::filesystem::path>& files);
+std::vector<Question> read_questions(const std::vector<std::filesystem::path>& files);
+
+// Sources as a model that writes reads them, "question: ... context: ..." (the form of Raffel et
+// al. 2020), and answers as targets. What is empty stays so.
+ParallelText as_lines(const std::vector<Question>& questions);
 
 }  // namespace headlight::task

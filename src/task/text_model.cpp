@@ -140,7 +140,10 @@ fs::path target_tokenizer_file(const fs::path& folder) {
 }
 
 TextModel read_text_model(const fs::path& folder) {
-  model::Transformer model = model::load(folder);
+  return text_model(model::load(folder), folder);
+}
+
+TextModel text_model(model::Transformer model, const fs::path& folder) {
   const model::Config& c = model.config;
   if (c.kind == model::Kind::encoder_only || !c.causal || !c.output ||
       c.output_place != model::OutputPlace::every)

@@ -26,6 +26,8 @@ std::filesystem::path target_tokenizer_file(const std::filesystem::path& folder)
 // A folder that model::load() and text::read_tokenizer() read. Throws Error (bad_input) if the two
 // do not belong together, usage for a model that writes no text.
 TextModel read_text_model(const std::filesystem::path& folder);
+// The same for the folder's model, which has been loaded.
+TextModel text_model(model::Transformer model, const std::filesystem::path& folder);
 
 struct Writing {
   int64_t beams = 5;          // 1: one way at a time, the likeliest token or a drawn one

@@ -44,7 +44,7 @@ task::Captions read(const TextRun& run, const std::vector<fs::path>& files,
     case TextKind::mlm:
       return {task::read_alone(files), {}, 0};
     case TextKind::answer:
-      return {task::read_questions(files), {}, 0};
+      return {task::as_lines(task::read_questions(files)), {}, 0};
     default:
       return {task::read_pairs(files), {}, 0};
   }

@@ -1,0 +1,194 @@
+#include "task/spans.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <string>
+
+#include "headlight/error.h"
+#include "model/next_token.h"
+#include "task/token_lines.h"
+#include "text/lines.h"
+#include "text/utf8.h"
+
+namespace headlight::task {
+namespace {
+
+// What the model reads at once of one question.
+struct Window {
+  size_t question = 0;
+  std::vector<int64_t> ids, types;
+  size_t context = 0;               // where the context's tokens begin,
+  std::vector<text::Span> offsets;  // and where each of them stands in it, in code points
+};
+
+struct Found {
+  double score = 0;
+  text::Span place;  // in the context, in code points
+};
+
+struct Findings {
+  std::vector<Found> spans;
+  double none = std::numeric_limits<double>::infinity();  // the first token's score, the lowest
+};
+
+// The windows of one question, as the tokenizer puts the pair together.
+std::vector<Window> windows_of(const SpanModel& m, const Question& one, size_t number,
+                               const Marking& how, const std::string& place) {
+  const text::Encoding pair = text::encode_pair(m.tokenizer, one.question, one.context);
+  const size_t asked =
+      text::encode(m.tokenizer, one.question, {.special_tokens = false}).ids.size();
+  // Tokens that stand for text are the question's, then the context's.
+  std::vector<size_t> texts;
+  for (size_t i = 0; i < pair.size(); ++i)
+    if (!pair.special[i]) texts.push_back(i);
+  if (texts.size() <= asked) return {};
+  const size_t begin = texts[asked], end = texts.back() + 1;
+  const size_t around = pair.size() - (end - begin);
+  const int64_t longest = model::longest_sequence(m.model.config);
+  const auto most =
+      static_cast<size_t>(longest > 0 ? std::min(how.window, longest) : how.window);
+  if (most <= around)
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}the question has {} tokens, and with {} around it there is no room "
+                            "for a text: this model reads {} at once",
+                            place, asked, around - asked, most));
+  const size_t room = most - around;
+  const size_t step = room - std::min(static_cast<size_t>(how.overlap), room / 2);
+  std::vector<Window> windows;
+  for (size_t from = begin;; from += step) {
+    const size_t to = std::min(from + room, end);
+    Window window{.question = number, .ids = {}, .types = {}, .context = begin, .offsets = {}};
+    for (const auto& [list, all] : {std::pair{&window.ids, &pair.ids}, {&window.types, &pair.type_ids}}) {
+      const auto at = [&](size_t i) { return all->begin() + static_cast<std::ptrdiff_t>(i); };
+      list->assign(at(0), at(begin));
+      list->insert(list->end(), at(from), at(to));
+      list->insert(list->end(), at(end), all->end());
+    }
+    window.offsets.assign(pair.offsets.begin() + static_cast<std::ptrdiff_t>(from),
+                          pair.offsets.begin() + static_cast<std::ptrdiff_t>(to));
+    windows.push_back(std::move(window));
+    if (to == end) return windows;
+  }
+}
+
+// The scores of one window: begins and ends [N].
+void look(const Window& window, const float* begins, const float* ends, const Marking& how,
+          Findings& found) {
+  found.none = std::min(found.none, double(begins[0]) + double(ends[0]));
+  const size_t length = window.offsets.size();
+  for (size_t i = 0; i < length; ++i) {
+    const size_t last = std::min(length, i + static_cast<size_t>(how.longest));
+    for (size_t j = i; j < last; ++j)
+      found.spans.push_back({double(begins[window.context + i]) + double(ends[window.context + j]),
+                             {window.offsets[i].begin, window.offsets[j].end}});
+  }
+  // Equal texts are told apart later: of so many, `nbest` different ones remain.
+  const size_t kept = std::min(found.spans.size(), static_cast<size_t>(64 * how.nbest));
+  std::partial_sort(found.spans.begin(), found.spans.begin() + static_cast<std::ptrdiff_t>(kept),
+                    found.spans.end(),
+                    [](const Found& a, const Found& b) { return a.score > b.score; });
+  found.spans.resize(kept);
+}
+
+void look_at(const SpanModel& m, const std::vector<Window>& windows, size_t from, size_t to,
+             const Marking& how, std::vector<Findings>& found) {
+  const auto rows = static_cast<int64_t>(to - from);
+  size_t longest = 0;
+  for (size_t i = from; i < to; ++i) longest = std::max(longest, windows[i].ids.size());
+  const auto columns = static_cast<int64_t>(longest);
+  model::Inputs inputs;
+  inputs.tokens = at::zeros({rows, columns}, at::kLong);
+  inputs.lengths = at::empty({rows}, at::kLong);
+  if (m.model.config.token_types > 1) inputs.token_types = at::zeros({rows, columns}, at::kLong);
+  // Padding positions are counted from the padding token where the model has one.
+  if (m.model.config.padding_token >= 0) inputs.tokens.fill_(m.model.config.padding_token);
+  for (size_t i = from; i < to; ++i) {
+    const auto row = static_cast<int64_t>(i - from);
+    const std::vector<int64_t>& ids = windows[i].ids;
+    std::copy(ids.begin(), ids.end(), inputs.tokens.data_ptr<int64_t>() + row * columns);
+    if (inputs.token_types.defined())
+      std::copy(windows[i].types.begin(), windows[i].types.end(),
+                inputs.token_types.data_ptr<int64_t>() + row * columns);
+    inputs.lengths.data_ptr<int64_t>()[row] = static_cast<int64_t>(ids.size());
+  }
+  const at::NoGradGuard no_gradients;
+  const at::Tensor both = model::logits(m.model, inputs).permute({2, 0, 1}).contiguous();
+  const float* scores = both.data_ptr<float>();
+  for (size_t i = from; i < to; ++i) {
+    const float* begins = scores + static_cast<int64_t>(i - from) * columns;
+    look(windows[i], begins, begins + rows * columns, how, found[windows[i].question]);
+  }
+}
+
+// Where in the bytes each code point begins, and the end.
+std::vector<size_t> byte_places(const std::string& text) {
+  std::vector<size_t> places;
+  for (size_t at = 0; at < text.size(); at += text::character_at(text, at).bytes)
+    places.push_back(at);
+  places.push_back(text.size());
+  return places;
+}
+
+std::vector<Written> answers_of(const Question& one, const Findings& found, const Marking& how) {
+  std::vector<Written> answers;
+  if (found.spans.empty()) return answers;
+  if (how.unanswerable && found.none > found.spans[0].score) return answers;
+  const std::vector<size_t> places = byte_places(one.context);
+  std::set<std::string> seen;
+  for (const Found& span : found.spans) {
+    const size_t begin = places[static_cast<size_t>(span.place.begin)];
+    const size_t end = places[static_cast<size_t>(span.place.end)];
+    const std::string text = text::trimmed(one.context.substr(begin, end - begin));
+    if (text.empty() || !seen.insert(text).second) continue;
+    answers.push_back({text, span.score});
+    if (static_cast<int64_t>(answers.size()) == how.nbest) break;
+  }
+  return answers;
+}
+
+}  // namespace
+
+bool marks_spans(const model::Config& c) {
+  return c.output && !c.exclusive && c.classes == 2 && c.patch == 0 &&
+         c.kind == model::Kind::encoder_only && c.output_place == model::OutputPlace::every;
+}
+
+SpanModel span_model(model::Transformer model, const std::filesystem::path& folder) {
+  text::Tokenizer tokenizer = text::read_tokenizer(folder);
+  check_tokenizer(tokenizer, model.encoder.tokens, folder);
+  return {std::move(model), std::move(tokenizer)};
+}
+
+std::vector<std::vector<Written>> mark_answers(const SpanModel& m,
+                                               const std::vector<Question>& questions,
+                                               const Marking& how, const std::string& where,
+                                               int64_t first,
+                                               const std::function<bool(int64_t done)>& progress) {
+  std::vector<Window> windows;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    if (text::is_blank(questions[i].question) || text::is_blank(questions[i].context)) continue;
+    const std::string place = fmt::format("{}question {}: ", where.empty() ? "" : where + ": ",
+                                          first + static_cast<int64_t>(i));
+    for (Window& window : windows_of(m, questions[i], i, how, place))
+      windows.push_back(std::move(window));
+  }
+  std::vector<Findings> found(questions.size());
+  const auto batch = static_cast<size_t>(how.batch);
+  for (size_t from = 0; from < windows.size(); from += batch) {
+    const size_t to = std::min(windows.size(), from + batch);
+    look_at(m, windows, from, to, how, found);
+    const size_t done = to == windows.size() ? questions.size() : windows[to].question;
+    if (progress && !progress(static_cast<int64_t>(done))) break;
+  }
+  std::vector<std::vector<Written>> all;
+  for (size_t i = 0; i < questions.size(); ++i)
+    all.push_back(answers_of(questions[i], found[i], how));
+  return all;
+}
+
+}  // namespace headlight::task

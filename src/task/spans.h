@@ -1,0 +1,46 @@
+// Models that mark the answer to a question in a text, as BERT learns it from SQuAD.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "model/transformer.h"
+#include "task/questions.h"
+#include "task/text_model.h"
+#include "text/tokenizer.h"
+
+namespace headlight::task {
+
+// Whether a model's output is the beginning and the end of an answer, for every token.
+bool marks_spans(const model::Config& config);
+
+struct SpanModel {
+  model::Transformer model;
+  text::Tokenizer tokenizer;
+};
+
+// Throws Error (bad_input) if the folder's tokenizer and the model do not belong together.
+SpanModel span_model(model::Transformer model, const std::filesystem::path& folder);
+
+struct Marking {
+  int64_t nbest = 1;          // answers a question
+  int64_t batch = 32;         // windows at once
+  int64_t longest = 30;       // tokens of an answer
+  int64_t window = 384;       // tokens at once, the question among them; the model may have fewer
+  int64_t overlap = 128;      // tokens that two windows of one context share
+  bool unanswerable = false;  // no answer where the first token scores higher (SQuAD 2.0)
+};
+
+// For every question up to `nbest` answers, best first: pieces of its context, each text once. The
+// score is the logit of the first token's beginning plus that of the last one's end (Devlin et al.
+// 2019). None for a question or context without text. A context that does not fit is read in
+// windows. Throws Error (bad_input) for a question that leaves no room; `where` and `first` name
+// it, and `progress` hears how many questions are done and may stop, as in write_lines().
+std::vector<std::vector<Written>> mark_answers(
+    const SpanModel& model, const std::vector<Question>& questions, const Marking& how,
+    const std::string& where = "", int64_t first = 1,
+    const std::function<bool(int64_t done)>& progress = {});
+
+}  // namespace headlight::task
