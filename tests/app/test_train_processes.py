@@ -222,6 +222,7 @@ def test_other_data_on_another_host_is_refused(alone, tmp_path):
     ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR"),
     ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1"}, "MASTER_PORT"),
     ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "http"}, "MASTER_PORT"),
+    ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "no.such.host.invalid", "MASTER_PORT": "29500"}, "no.such.host"),
     ({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"}, "MASTER_ADDR"),
     ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"}, "MASTER_ADDR"),
     ({"PMI_SIZE": "2", "PMI_RANK": "-1"}, "PMI_RANK")])
