@@ -116,7 +116,8 @@ std::string reason(const std::exception& problem) {
   text = text.substr(0, text.find('\n'));
   const size_t place = text.starts_with('[') ? text.find("] ") : std::string::npos;
   if (place != std::string::npos) text = text.substr(place + 2);
-  return text.substr(0, text.find(". "));
+  text = text.substr(0, text.find(". This is typically"));
+  return text.ends_with('.') ? text.substr(0, text.size() - 1) : text;
 }
 
 // The address of this host from which it reaches another, which is the one to be reached at.
@@ -156,8 +157,8 @@ struct Processes::Group {
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
 
   explicit Group(const Place& place) : rank(place.rank), size(place.size) {
-    // Errors only: its warnings say again, with stacks of calls, what its exceptions say.
-    if (variable("TORCH_CPP_LOG_LEVEL").empty()) FLAGS_caffe2_log_level = 2;
+    // What is fatal only: the rest says again, with stacks of calls, what the exceptions say.
+    if (variable("TORCH_CPP_LOG_LEVEL").empty()) FLAGS_caffe2_log_level = 3;
     const std::string address = address_towards(place.address, place.port);
     try {
       c10d::TCPStoreOptions how;

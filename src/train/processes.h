@@ -58,7 +58,7 @@ class Processes {
 
 // Reads the environment and meets the others; without one of a launcher, or with one process, there
 // is nothing to do. Throws Error: usage naming the variable that is missing or wrong; LostProcess
-// if not all are there within five minutes.
+// if not all are there after some minutes.
 Processes join_processes();
 
 }  // namespace headlight::train
