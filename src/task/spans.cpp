@@ -50,8 +50,7 @@ std::vector<Window> windows_of(const SpanModel& m, const Question& one, size_t n
   const size_t begin = texts[asked], end = texts.back() + 1;
   const size_t around = pair.size() - (end - begin);
   const int64_t longest = model::longest_sequence(m.model.config);
-  const auto most =
-      static_cast<size_t>(longest > 0 ? std::min(how.window, longest) : how.window);
+  const auto most = static_cast<size_t>(longest > 0 ? std::min(how.window, longest) : how.window);
   if (most <= around)
     throw Error(ErrorKind::bad_input,
                 fmt::format("{}the question has {} tokens, and with {} around it there is no room "
@@ -63,7 +62,8 @@ std::vector<Window> windows_of(const SpanModel& m, const Question& one, size_t n
   for (size_t from = begin;; from += step) {
     const size_t to = std::min(from + room, end);
     Window window{.question = number, .ids = {}, .types = {}, .context = begin, .offsets = {}};
-    for (const auto& [list, all] : {std::pair{&window.ids, &pair.ids}, {&window.types, &pair.type_ids}}) {
+    for (const auto& [list, all] :
+         {std::pair{&window.ids, &pair.ids}, {&window.types, &pair.type_ids}}) {
       const auto at = [&](size_t i) { return all->begin() + static_cast<std::ptrdiff_t>(i); };
       list->assign(at(0), at(begin));
       list->insert(list->end(), at(from), at(to));
