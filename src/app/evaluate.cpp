@@ -156,8 +156,7 @@ void evaluate(const EvaluateOptions& options, const Common& common) {
 void add_evaluate(CLI::App& program, const Common& common) {
   auto options = std::make_shared<EvaluateOptions>();
   CLI::App* verb = program.add_subcommand(
-      "evaluate",
-      "How good lines are: BLEU, chrF, ROUGE, exact match, F1; loss and accuracy of a model");
+      "evaluate", "How good lines are: BLEU, chrF, ROUGE, exact match, F1; accuracy of a model");
   auto* judged = "Lines that were written";
   CLI::Option* hypothesis =
       verb->add_option("--hypothesis", options->hypothesis, "Lines to judge; - is standard input")

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "compare.h"
 #include "headlight/error.h"
@@ -226,6 +227,49 @@ TEST_F(Checkpoint, AConfigThatClaimsAGiantTakesNoMemory) {
     return text;
   }());
   EXPECT_THAT(refusal(), HasSubstr("config.json describes"));
+}
+
+TEST_F(Checkpoint, WrittenAsTransformersDoesItIsTheSameModelWithTheNamesOfItsClasses) {
+  Config c;
+  c.kind = Kind::encoder_only;
+  c.vocabulary = 9;
+  c.classes = 3;
+  c.dim = 8;
+  c.heads = 2;
+  c.ffn = 12;
+  c.positions = 6;
+  c.norm = Norm::layer;
+  c.norm_place = NormPlace::post;
+  c.embedding_norm = c.transform = true;
+  c.activation = Activation::gelu;
+  c.transform_activation = Activation::tanh;
+  c.token_types = 2;
+  c.output_place = OutputPlace::first;
+  const Transformer classifier = initialised(c, 4);
+  save_as({{"model_type", "bert"},
+           {"architectures", {"BertForSequenceClassification"}},
+           {"vocab_size", 9},
+           {"hidden_size", 8},
+           {"num_hidden_layers", 1},
+           {"num_attention_heads", 2},
+           {"intermediate_size", 12},
+           {"max_position_embeddings", 6},
+           {"layer_norm_eps", 1e-6},
+           {"num_labels", 3},
+           {"id2label", {{"0", "bad"}, {"2", "good"}}}},
+          classifier, folder_);
+  Inputs inputs;
+  inputs.tokens = at::tensor({3, 5, 1, 3, 7, 1}, at::kLong).view({2, 3});
+  EXPECT_TRUE(at::equal(logits(load(folder_), inputs), logits(classifier, inputs)));
+  EXPECT_THAT(class_names(folder_, 3), ::testing::ElementsAre("bad", "LABEL_1", "good"));
+  // In our own form the names may stand there as well.
+  save(classifier, folder_);
+  EXPECT_EQ(class_names(folder_, 1), std::vector<std::string>{"LABEL_0"});
+  nlohmann::json own = to_json(classifier.config);
+  own["id2label"] = {{"0", "bad"}};
+  write_config(own.dump());
+  EXPECT_EQ(load(folder_).config, classifier.config);
+  EXPECT_THAT(class_names(folder_, 1), ::testing::ElementsAre("bad"));
 }
 
 TEST_F(Checkpoint, RefusesFoldersThatHoldNoModel) {

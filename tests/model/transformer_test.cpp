@@ -173,6 +173,19 @@ TEST(Transformer, StartsFromTheStatedDistributions) {
   EXPECT_TRUE(at::equal(block.ffn_norm.gain.detach(), at::ones({64})));
 }
 
+TEST(Transformer, PositionsBelowANormStartAsSmallAsTokensThatAreTheOutputToo) {
+  Config c = small();
+  c.dim = 64;
+  c.positions = 500;
+  c.token_types = 50;
+  c.tied = c.embedding_norm = true;
+  const Transformer model = initialised(c, 1);
+  EXPECT_NEAR(model.decoder.positions.detach().std().item<double>(), 1.0 / 8, 0.01);
+  EXPECT_NEAR(model.decoder.token_types.detach().std().item<double>(), 1.0 / 8, 0.01);
+  c.embedding_norm = false;
+  EXPECT_NEAR(initialised(c, 1).decoder.positions.detach().std().item<double>(), 1, 0.05);
+}
+
 // Several steps of training; the last loss and the parameters.
 std::pair<double, std::vector<at::Tensor>> trained(int threads, int64_t batch = 20) {
   at::set_num_threads(threads);
