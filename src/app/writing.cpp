@@ -180,9 +180,9 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   std::string first_written;
   while (done < lines.size() && !interrupted()) {
     const size_t end = std::min(lines.size(), done + at_once);
-    const auto part_of = [&](const auto& all) {
-      return std::vector(all.begin() + static_cast<std::ptrdiff_t>(done),
-                         all.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto part_of = [&](const auto& list) {
+      return std::vector(list.begin() + static_cast<std::ptrdiff_t>(done),
+                         list.begin() + static_cast<std::ptrdiff_t>(end));
     };
     const int64_t first = static_cast<int64_t>(done) + 1;
     const auto hear = [&](int64_t of_part) {
