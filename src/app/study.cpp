@@ -187,9 +187,9 @@ void add_study(CLI::App& program, const Common& common) {
       "  headlight study --shard 2/2 --out part2\n"
       "  headlight study --merge part1 part2 --out whole\n"
       "On your own translations:\n"
-      "  headlight study --kind translate --data train.en train.de --steps 1000 --seeds 3\n"
-      "Without --task, --text, --pairs or --kind: five tasks, 125 runs, a few minutes on two\n"
-      "cores.\n\n"
+      "  headlight study --kind translate --data train.en train.de --seeds 3\n"
+      "Without --task, --text, --pairs or --kind: five tasks, 125 runs, a few minutes\n"
+      "on two cores.\n\n"
       "Tasks; a name alone, like fetch, means the size on the right:\n" +
       tasks_text() +
       "\n"

@@ -51,10 +51,11 @@ def spans(reader, question, context, longest=30):
     import torch
     _, model, tokenizer = reader
     size = 40
-    room = size - len(tokenizer(question, "")["input_ids"])
+    room = size - len(tokenizer(question, add_special_tokens=False)["input_ids"])
+    room -= tokenizer.num_special_tokens_to_add(pair=True)
     windows = tokenizer(question, context, truncation="only_second", max_length=size,
                         stride=min(128, room // 2), return_overflowing_tokens=True,
-                        return_offsets_mapping=True)
+                        return_offsets_mapping=True, return_token_type_ids=True)
     found, none = [], float("inf")
     for i, ids in enumerate(windows["input_ids"]):
         more = ({"token_type_ids": torch.tensor([windows["token_type_ids"][i]])}
