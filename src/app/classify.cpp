@@ -37,7 +37,7 @@ struct ClassifyOptions {
 // Of a .tsv the first column, so that what a model was trained on can be given as it is.
 std::vector<std::string> texts_in(const fs::path& file) {
   std::vector<std::string> lines = text::read_lines(file);
-  if (file.extension() == ".tsv")
+  if ((file.extension() == ".gz" ? file.stem() : file).extension() == ".tsv")
     for (std::string& line : lines) line.resize(std::min(line.size(), line.find('\t')));
   return lines;
 }

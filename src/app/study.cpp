@@ -49,8 +49,9 @@ void read_shard(const std::string& text, Session& session) {
 
 // What `train` does of a kind, but for what was given.
 study::Settings settings_of_kind(const CLI::App& verb, const StudyOptions& options) {
-  for (const char* other : {"--task", "--text", "--pairs", "--samples", "--noise", "--budget",
-                            "--norm", "--norm-place", "--activation", "--position"})
+  for (const char* other :
+       {"--task", "--text", "--pairs", "--samples", "--noise", "--budget", "--test-samples",
+        "--norm", "--norm-place", "--activation", "--position"})
     if (verb.count(other) > 0)
       throw Error(ErrorKind::usage, fmt::format("{} does not go with --kind", other));
   if (options.data.empty())
@@ -70,7 +71,6 @@ study::Settings settings_of_kind(const CLI::App& verb, const StudyOptions& optio
       {"--seeds", "/seeds"},
       {"--margin", "/margin"},
       {"--rates", "/rates"},
-      {"--test-samples", "/test_samples"},
       {"--analysis-sequences", "/analysis_sequences"},
       {"--length", "/data/length"},
       {"--vocabulary", "/data/vocabulary"},
@@ -92,6 +92,8 @@ study::Settings settings_of_kind(const CLI::App& verb, const StudyOptions& optio
   for (const auto& [option, place] : kPlaces) {
     if (verb.count(option) == 0) continue;
     const nlohmann::json::json_pointer pointer(place);
+    // 0 asks for the kind's own.
+    if (std::string_view(place).starts_with("/tasks") && given[pointer] == 0) continue;
     settings[pointer] = given[pointer];
   }
   auto made = settings.get<study::Settings>();
@@ -227,7 +229,7 @@ void add_study(CLI::App& program, const Common& common) {
       ->capture_default_str()
       ->group(what);
   verb->add_option("--vocabulary", s.data.vocabulary,
-                   "Byte-pair pieces to train on the text; 0: bytes")
+                   "Pieces to learn from the text, for --text and --pairs byte pairs; 0: bytes")
       ->capture_default_str()
       ->group(what);
   verb->add_option("--samples", s.samples,
@@ -250,7 +252,7 @@ void add_study(CLI::App& program, const Common& common) {
       ->capture_default_str()
       ->group(compared);
   verb->add_option("--margin", s.margin,
-                   "Difference in accuracy that matters; of --text, 0.01 nats do")
+                   "Difference in accuracy that matters; of --text and --kind, 0.01 nats do")
       ->capture_default_str()
       ->group(compared);
   verb->add_option("--target-accuracy", s.training.target_accuracy, "For steps to target")
@@ -293,7 +295,7 @@ void add_study(CLI::App& program, const Common& common) {
   verb->add_option("--steps", options->steps, "Steps; 0: the task's own")
       ->capture_default_str()
       ->group(training);
-  verb->add_option("--batch", s.training.batch, "Sequences a step")
+  verb->add_option("--batch", s.training.batch, "Sequences a step; of --kind: tokens")
       ->capture_default_str()
       ->group(training);
   auto* rate = verb->add_option("--learning-rate", options->learning_rate,

@@ -73,11 +73,13 @@ void check(const WritingOptions& o, bool marks) {
     throw Error(ErrorKind::usage,
                 "there is only one text to find token by token: --nbest needs --beam or "
                 "--temperature");
-  if (marks && (w.beams > 1 || w.temperature > 0 || w.most_tokens > 0 || !o.attention.empty()))
+  const bool as_written = w.beams > 1 || w.temperature > 0 || w.most_tokens > 0 || w.cut ||
+                          w.early_stopping || w.length_penalty != 1 || !o.attention.empty();
+  if (marks && as_written)
     throw Error(ErrorKind::usage,
-                fmt::format("{}: this model marks answers in the text and writes none: --beam, "
-                            "--temperature, --top-k, --top-p, --tokens and --attention are for "
-                            "those that write",
+                fmt::format("{}: this model marks answers in the text and writes none: --nbest, "
+                            "--scores, --batch and --unanswerable go with it, and no other option "
+                            "of how to write",
                             o.model.string()));
 }
 

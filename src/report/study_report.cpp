@@ -114,7 +114,8 @@ std::string about(const study::TaskPlan& plan, const study::Material& material) 
 Json score_name(const study::TaskPlan& plan, const study::Material& material) {
   if (!material.text) return nullptr;
   const std::string name = train::score_name(Json(plan.name).get<train::TextKind>());
-  return name.empty() ? Json(nullptr) : Json(name);
+  // Accuracy has a column already.
+  return name.empty() || name == "accuracy" ? Json(nullptr) : Json(name);
 }
 
 Json task_json(const study::TaskPlan& plan, const study::Material& material) {
@@ -129,7 +130,7 @@ Json task_json(const study::TaskPlan& plan, const study::Material& material) {
           {"learning_rate", plan.learning_rate},
           {"length", info.length},
           {"symbols", pieces > 0 ? pieces : info.symbols},
-          {"classes", pieces > 0 ? pieces : info.classes},
+          {"classes", pieces > 0 ? material.text->config.classes : info.classes},
           {"chance", info.chance},
           {"ceiling", info.accuracy_ceiling},
           {"space", info.space},
@@ -171,7 +172,10 @@ Json settings_json(const StudyReportInputs& in) {
           {"confidence", 0.95},
           {"replicates", s.replicates},
           {"target_accuracy", training.target_accuracy},
-          {"tasks", tasks}};
+          {"tasks", tasks},
+          {"data", s.data.kind.empty() ? Json(nullptr) : Json(nlohmann::json(s.data))},
+          {"label_smoothing", training.label_smoothing},
+          {"average", training.average}};
 }
 
 Json run_json(const study::Settings& settings, const study::FinishedRun& run) {

@@ -44,9 +44,10 @@ std::string difference(const nlohmann::json& there, const nlohmann::json& here) 
   return "the settings are not the same";
 }
 
-void make_folder(const fs::path& path) {
+void make_folder(const fs::path& path, bool learns_vocabulary) {
   std::error_code problem;
   fs::create_directories(path / "runs", problem);
+  if (learns_vocabulary && !problem) fs::create_directories(path / kVocabulary, problem);
   if (problem) refuse(path, "cannot create this folder: " + problem.message());
 }
 
@@ -86,7 +87,7 @@ Folder create(const fs::path& path, const Settings& settings, const std::string&
   if (fs::exists(path) && (!fs::is_directory(path) || !fs::is_empty(path)))
     refuse(path, "exists and is not a study; choose an empty or new folder with --out");
   const bool is_new = !fs::exists(path);
-  make_folder(path);
+  make_folder(path, !settings.data.kind.empty());
   Folder folder{.path = path,
                 .settings = settings,
                 .linear_backend = model::linear_backend(),
@@ -128,6 +129,9 @@ Folder merge(const std::vector<fs::path>& parts, const fs::path& path) {
   Folder joined = create(path, first.settings, first.command);
   joined.linear_backend = first.linear_backend;
   write(joined);
+  if (fs::exists(parts.front() / kVocabulary))
+    fs::copy(parts.front() / kVocabulary, path / kVocabulary,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   for (const fs::path& part : parts)
     for (const auto& run : fs::directory_iterator(part / "runs"))
       // A run that only one part finished must win over one that another began.

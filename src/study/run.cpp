@@ -32,6 +32,23 @@ task::Batch part(const task::Batch& all, int64_t first, int64_t last) {
   return some;
 }
 
+// The loss and the task's own measure are of the same lines; with several rates the other half
+// chooses between them.
+void take_held_out(Material& material, bool choose) {
+  train::TextMaterial& text = *material.text;
+  const task::Batch all = std::move(text.held_out);
+  const int64_t measured = choose ? all.size / 2 : all.size;
+  if (measured == 0)
+    throw Error(ErrorKind::bad_input,
+                "--rates needs two lines at least that are held out: one to measure results on, "
+                "and one to choose between the rates; give more data, or --valid");
+  text.held_out = part(all, 0, measured);
+  material.test = text.held_out;
+  if (choose) material.validation = part(all, measured, all.size);
+  for (auto* side : {&text.judged.sources, &text.judged.targets})
+    side->resize(std::min(side->size(), static_cast<size_t>(measured)));
+}
+
 void write_result(const RunResult& r, const std::filesystem::path& run_folder) {
   const nlohmann::ordered_json json = {{"parameters", r.parameters},
                                        {"steps", r.steps},
@@ -88,10 +105,12 @@ std::vector<Material> prepare(const Settings& settings, Tasks tasks,
         .task = std::move(tasks[i]), .test = {}, .validation = {}, .text = {}, .vocabulary = {}};
     if (!material.task) {
       material.vocabulary = folder / kVocabulary;
-      std::filesystem::create_directories(material.vocabulary);
       material.text = train::prepare_text(
           text_run(settings, plan, settings.heads[0], 0, plan.learning_rate), material.vocabulary);
       material.task = material.text->task;
+      take_held_out(material, !settings.rates.empty());
+      all.push_back(std::move(material));
+      continue;
     }
     const int64_t n = settings.test_samples;
     if (settings.rates.empty()) {
@@ -155,9 +174,7 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
   if (material.text) {
     const train::TextRun run = text_run(settings, task_plan, key.heads, key.seed, key.rate);
     config = train::config_of(run, *material.text);
-    train::TextMaterial text = *material.text;
-    text.held_out = material.test;
-    trained = train::train_text(run, text, run_folder, observer);
+    trained = train::train_text(run, *material.text, run_folder, observer);
   } else {
     config = model_config(settings, task_plan, material.task->info(), key.heads);
     trained = train::train(config, *material.task, material.test,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <utility>
 
 #include "task/length_buckets.h"
@@ -19,19 +20,30 @@ std::vector<LengthBuckets::Row> lengths_of(const std::vector<Sequence>& texts) {
   return rows;
 }
 
+// 0 of none.
+double most_frequent_share(const std::vector<int64_t>& classes) {
+  std::map<int64_t, int64_t> counts;
+  int64_t most = 0;
+  for (const int64_t one : classes) most = std::max(most, ++counts[one]);
+  return classes.empty() ? 0 : static_cast<double>(most) / static_cast<double>(classes.size());
+}
+
 class EncoderTask : public Task {
  public:
   EncoderTask(TaskInfo info, ReadTexts training, ReadTexts held_out, int64_t padding,
-              const Masking& masking)
+              const Masking& masking, std::function<std::string(int64_t)> show)
       : info_(std::move(info)),
         training_(std::move(training)),
         held_out_(std::move(held_out)),
         padding_(padding),
         masking_(masking),
+        show_(std::move(show)),
         buckets_(lengths_of(training_.texts)) {}
 
   const TaskInfo& info() const override { return info_; }
-  std::string show(int64_t symbol) const override { return std::to_string(symbol); }
+  std::string show(int64_t symbol) const override {
+    return show_ ? show_(symbol) : std::to_string(symbol);
+  }
 
   Batch train_batch(uint64_t seed, int64_t step, int64_t size) const override {
     return batch_of(training_, buckets_.rows(seed, step, size),
@@ -89,20 +101,23 @@ class EncoderTask : public Task {
   ReadTexts training_, held_out_;
   int64_t padding_;
   Masking masking_;
+  std::function<std::string(int64_t)> show_;
   LengthBuckets buckets_;
 };
 
 }  // namespace
 
 std::unique_ptr<Task> make_encoder_task(std::string name, ReadTexts training, ReadTexts held_out,
-                                        int64_t padding, const Masking& masking) {
+                                        int64_t padding, const Masking& masking,
+                                        std::function<std::string(int64_t)> show) {
   TaskInfo info;
   info.name = std::move(name);
+  info.chance = most_frequent_share(held_out.classes);
   for (const ReadTexts* part : {&training, &held_out})
     for (const Sequence& text : part->texts)
       info.length = std::max(info.length, static_cast<int64_t>(text.size()));
   return std::make_unique<EncoderTask>(std::move(info), std::move(training), std::move(held_out),
-                                       padding, masking);
+                                       padding, masking, std::move(show));
 }
 
 }  // namespace headlight::task

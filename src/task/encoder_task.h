@@ -2,6 +2,7 @@
 // its class, or with tokens in it to be guessed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,8 +29,9 @@ struct Masking {
 // `size` of train_batch() is how many tokens a batch has at most, padding included; a single longer
 // text makes a batch of its own. Every text comes once an epoch. What is masked depends on the
 // seed, the step and the row; of held-out texts it is always the same. Rows are filled up with
-// `padding`.
+// `padding`; `show` writes a symbol in a picture (none: its number).
 std::unique_ptr<Task> make_encoder_task(std::string name, ReadTexts training, ReadTexts held_out,
-                                        int64_t padding, const Masking& masking = {});
+                                        int64_t padding, const Masking& masking = {},
+                                        std::function<std::string(int64_t)> show = {});
 
 }  // namespace headlight::task

@@ -9,7 +9,7 @@
 namespace headlight::task {
 namespace {
 
-constexpr size_t kMostOrders = 16;
+constexpr size_t kMostOrders = 256;
 
 double uniform_share(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 

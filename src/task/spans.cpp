@@ -37,8 +37,7 @@ struct Findings {
 };
 
 // The windows of one question, as the tokenizer puts the pair together.
-std::vector<Window> windows_of(const SpanModel& m, const Question& one, size_t number,
-                               const Marking& how, const std::string& place) {
+std::vector<Window> windows_of(const SpanModel& m, const Question& one, size_t number) {
   const text::Encoding pair = text::encode_pair(m.tokenizer, one.question, one.context);
   const size_t asked =
       text::encode(m.tokenizer, one.question, {.special_tokens = false}).ids.size();
@@ -50,14 +49,14 @@ std::vector<Window> windows_of(const SpanModel& m, const Question& one, size_t n
   const size_t begin = texts[asked], end = texts.back() + 1;
   const size_t around = pair.size() - (end - begin);
   const int64_t longest = model::longest_sequence(m.model.config);
-  const auto most = static_cast<size_t>(longest > 0 ? std::min(how.window, longest) : how.window);
+  const auto most = static_cast<size_t>(longest > 0 ? std::min(kWindow, longest) : kWindow);
   if (most <= around)
     throw Error(ErrorKind::bad_input,
-                fmt::format("{}the question has {} tokens, and with {} around it there is no room "
+                fmt::format("the question has {} tokens, and with {} around it there is no room "
                             "for a text: this model reads {} at once",
-                            place, asked, around - asked, most));
+                            asked, around - asked, most));
   const size_t room = most - around;
-  const size_t step = room - std::min(static_cast<size_t>(how.overlap), room / 2);
+  const size_t step = room - std::min(static_cast<size_t>(kOverlap), room / 2);
   std::vector<Window> windows;
   for (size_t from = begin;; from += step) {
     const size_t to = std::min(from + room, end);
@@ -82,7 +81,7 @@ void look(const Window& window, const float* begins, const float* ends, const Ma
   found.none = std::min(found.none, double(begins[0]) + double(ends[0]));
   const size_t length = window.offsets.size();
   for (size_t i = 0; i < length; ++i) {
-    const size_t last = std::min(length, i + static_cast<size_t>(how.longest));
+    const size_t last = std::min(length, i + static_cast<size_t>(kLongestAnswer));
     for (size_t j = i; j < last; ++j)
       found.spans.push_back({double(begins[window.context + i]) + double(ends[window.context + j]),
                              {window.offsets[i].begin, window.offsets[j].end}});
@@ -172,10 +171,12 @@ std::vector<std::vector<Written>> mark_answers(const SpanModel& m,
   std::vector<Window> windows;
   for (size_t i = 0; i < questions.size(); ++i) {
     if (text::is_blank(questions[i].question) || text::is_blank(questions[i].context)) continue;
-    const std::string place = fmt::format("{}question {}: ", where.empty() ? "" : where + ": ",
-                                          first + static_cast<int64_t>(i));
-    for (Window& window : windows_of(m, questions[i], i, how, place))
-      windows.push_back(std::move(window));
+    try {
+      for (Window& window : windows_of(m, questions[i], i)) windows.push_back(std::move(window));
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("{}question {}: {}", where.empty() ? "" : where + ": ",
+                                            first + static_cast<int64_t>(i), error.what()));
+    }
   }
   std::vector<Findings> found(questions.size());
   const auto batch = static_cast<size_t>(how.batch);

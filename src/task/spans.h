@@ -27,11 +27,13 @@ SpanModel span_model(model::Transformer model, const std::filesystem::path& fold
 struct Marking {
   int64_t nbest = 1;          // answers a question
   int64_t batch = 32;         // windows at once
-  int64_t longest = 30;       // tokens of an answer
-  int64_t window = 384;       // tokens at once, the question among them; the model may have fewer
-  int64_t overlap = 128;      // tokens that two windows of one context share
   bool unanswerable = false;  // no answer where the first token scores higher (SQuAD 2.0)
 };
+
+// As models are trained on SQuAD:
+inline constexpr int64_t kLongestAnswer = 30;  // tokens
+inline constexpr int64_t kWindow = 384;  // tokens at once, with the question; models may have fewer
+inline constexpr int64_t kOverlap = 128;  // tokens that two windows of one context share
 
 // For every question up to `nbest` answers, best first: pieces of its context, each text once. The
 // score is the logit of the first token's beginning plus that of the last one's end (Devlin et al.

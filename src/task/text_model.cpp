@@ -139,10 +139,6 @@ fs::path target_tokenizer_file(const fs::path& folder) {
   return folder;
 }
 
-TextModel read_text_model(const fs::path& folder) {
-  return text_model(model::load(folder), folder);
-}
-
 TextModel text_model(model::Transformer model, const fs::path& folder) {
   const model::Config& c = model.config;
   if (c.kind == model::Kind::encoder_only || !c.causal || !c.output ||

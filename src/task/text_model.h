@@ -23,10 +23,8 @@ struct TextModel {
 // what it reads: target_tokenizer.json (headlight) or target.spm (Marian). Else the folder.
 std::filesystem::path target_tokenizer_file(const std::filesystem::path& folder);
 
-// A folder that model::load() and text::read_tokenizer() read. Throws Error (bad_input) if the two
-// do not belong together, usage for a model that writes no text.
-TextModel read_text_model(const std::filesystem::path& folder);
-// The same for the folder's model, which has been loaded.
+// The model of a folder, with the tokenizers that text::read_tokenizer() reads there. Throws Error
+// (bad_input) if they do not belong together, usage for a model that writes no text.
 TextModel text_model(model::Transformer model, const std::filesystem::path& folder);
 
 struct Writing {

@@ -66,13 +66,13 @@ Evaluation evaluate(const model::Transformer& transformer, const task::Batch& he
       scored += double(part_scored[i]);
       if (part_scored[i] == 0) continue;
       result.items.push_back(double(part_right[i]) / double(part_scored[i]));
-      result.item_losses.push_back(part_nats[i] / double(part_scored[i]));
+      result.item_losses.push_back(part_nats[i]);
     }
   }
-  if (scored > 0) {
-    result.loss = nats / scored;
-    result.accuracy = right / scored;
-  }
+  if (scored == 0) return result;
+  result.loss = nats / scored;
+  result.accuracy = right / scored;
+  for (double& loss : result.item_losses) loss *= double(result.items.size()) / scored;
   return result;
 }
 

@@ -20,7 +20,8 @@ struct Evaluation {
   double accuracy = 0;  // share of scored positions whose best class is the label
   // Of each sequence that has a scored position:
   std::vector<double> items;        // accuracy
-  std::vector<double> item_losses;  // nats, mean over its scored positions
+  // Nats, so that their mean is the loss: one with more scored positions weighs more.
+  std::vector<double> item_losses;
 };
 
 Evaluation evaluate(const model::Transformer& transformer, const task::Batch& held_out);

@@ -167,8 +167,10 @@ struct Processes::Group {
       how.isServer = place.rank == 0 && variable("TORCHELASTIC_USE_AGENT_STORE") != "True";
       how.numWorkers = static_cast<size_t>(place.size);
       how.timeout = kToMeet;
+      // torchrun's store outlives those who are started again, with what they left in it.
       store = c10::make_intrusive<c10d::PrefixStore>(
-          "headlight", c10::make_intrusive<c10d::TCPStore>(place.address, how));
+          "headlight/" + variable("TORCHELASTIC_RESTART_COUNT"),
+          c10::make_intrusive<c10d::TCPStore>(place.address, how));
       char host[256] = {};
       gethostname(host, sizeof(host) - 1);
       const std::vector<uint8_t> name(host, host + std::string_view(host).size());

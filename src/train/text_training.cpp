@@ -17,6 +17,7 @@
 #include "task/captions.h"
 #include "task/encoder_task.h"
 #include "task/image_input.h"
+#include "task/length_buckets.h"
 #include "task/questions.h"
 #include "task/random.h"
 #include "task/sequences_task.h"
@@ -280,25 +281,30 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
   for (Encoded* side : {&training, &held_out})
     side->sequences.picture_places = model::image_places(material.config);
   if (run.kind != TextKind::lm && !only_reads(run.kind)) {
-    material.judged = std::move(held_out.text);
-    material.judged.sources.resize(std::min<size_t>(material.judged.sources.size(), kHeldOutMost));
-    material.judged.targets.resize(material.judged.sources.size());
+    // The same lines as those of the loss.
+    for (const size_t i : task::evenly_chosen(held_out.text.sources.size(), kHeldOutMost)) {
+      material.judged.sources.push_back(std::move(held_out.text.sources[i]));
+      material.judged.targets.push_back(std::move(held_out.text.targets[i]));
+    }
     if (captions) material.pictures = std::move(valid.pictures);
   }
   const std::string name =
       fmt::format("{} (content {:016x})", nlohmann::json(run.kind).get<std::string>(), content);
+  const auto show = [target](int64_t id) {
+    return target.token_of(id).value_or(std::to_string(id));
+  };
   if (only_reads(run.kind))
     material.task =
         task::make_encoder_task(name, texts_to_read(run, std::move(training.sequences)),
                                 texts_to_read(run, std::move(held_out.sequences)), text::kPadding,
                                 {.mask = source.id_of(text::kMask).value_or(0),
                                  .first = text::kFirstPiece,
-                                 .last = source.id_of(text::kMask).value_or(0)});
+                                 .last = source.id_of(text::kMask).value_or(0)},
+                                show);
   else
-    material.task = task::make_sequences_task(
-        name, std::move(training.sequences), std::move(held_out.sequences), text::kBegin,
-        text::kPadding,
-        [target](int64_t id) { return target.token_of(id).value_or(std::to_string(id)); });
+    material.task = task::make_sequences_task(name, std::move(training.sequences),
+                                              std::move(held_out.sequences), text::kBegin,
+                                              text::kPadding, show);
   material.held_out = material.task->test_set(kHeldOutMost);
   return material;
 }
@@ -357,11 +363,10 @@ model::Config config_of(const TextRun& run, const TextMaterial& material) {
 }
 
 void copy_tokenizers(const fs::path& from, const fs::path& to) {
-  fs::create_directories(to);
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "target_tokenizer.json",
                            "preprocessor_config.json", "generation_config.json"})
     if (fs::exists(from / name))
-      fs::copy_file(from / name, to / name, fs::copy_options::overwrite_existing);
+      tensorfile::write_file_atomically(to / name, tensorfile::read_text_file(from / name));
 }
 
 std::string score_name(TextKind kind) {

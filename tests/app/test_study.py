@@ -44,8 +44,8 @@ def test_every_head_count_has_the_same_number_of_parameters(headlight):
 
 # Of a kind of train: short, and with a batch that counts tokens.
 OF_KIND = ["--heads", "1,2", "--seeds", "2", "--dim", "16", "--ffn", "32", "--layers", "1", "--steps",
-           "40", "--evaluate-every", "20", "--batch", "200", "--vocabulary", "300", "--test-samples",
-           "8", "--analysis-sequences", "2", "--dropout", "0", "--threads", "1"]
+           "40", "--evaluate-every", "20", "--batch", "200", "--vocabulary", "300", "--dropout", "0",
+           "--threads", "1", "--analysis-sequences", "2"]
 
 
 def test_what_train_learns_is_compared_by_loss_and_by_its_own_measure(headlight, tmp_path):
@@ -59,6 +59,7 @@ def test_what_train_learns_is_compared_by_loss_and_by_its_own_measure(headlight,
     assert len({run["parameters"] for run in report["runs"]}) == 1
     assert [row["heads"] for row in report["summary"]] == [1, 2]
     assert all(0 <= row["score_mean"] <= 100 for row in report["summary"])
+    assert all(row["loss_low"] < row["loss_mean"] < row["loss_high"] for row in report["summary"])
     assert report["settings"]["tasks"][0]["score"] == "bleu"
     assert report["settings"]["tasks"][0]["measure"] == "nats"
     stacks = {layer["stack"] for layer in report["runs"][0]["layers"]}
@@ -75,18 +76,37 @@ def test_what_train_learns_is_compared_by_loss_and_by_its_own_measure(headlight,
     said = headlight("evaluate", "--hypothesis", "out", "--reference", "right", "--json").json()
     assert said["bleu"] == pytest.approx(run["curve"][-1]["score"], abs=1e-9)
     alone = headlight("train", "train.tsv", "--valid", "valid.tsv", "--heads", heads, "--seed", seed,
-                      *(x for x in OF_KIND[4:] if x not in ("--test-samples", "8",
-                                                           "--analysis-sequences", "2")),
-                      "--out", "alone", "--json").json()
-    assert alone["train_loss"] == pytest.approx(run["train_loss"], rel=1e-6)
+                      *OF_KIND[4:-2], "--out", "alone", "--json").json()
+    assert alone["curve"] == run["curve"]
     table = headlight("study", "--resume", "s").out
     assert "bleu" in table and "headlight train --kind translate" in table
+
+
+@pytest.mark.parametrize("kind, measure", [("classify", "accuracy"), ("mlm", "nats"), ("lm", "nats")])
+def test_what_only_reads_or_goes_on_is_compared_too(headlight, tmp_path, kind, measure):
+    numbers, letters = "one two three four".split(), "alpha beta gamma delta".split()
+    lines = [f"{a} {b} {c}" + ("\tnumbers" if words is numbers else "\tletters")
+             for words in (numbers, letters) for a in words for b in words for c in words]
+    if kind != "classify":
+        lines = [line.split("\t")[0] for line in lines]
+    (tmp_path / "data.tsv").write_text("\n".join(lines) + "\n")
+    report = headlight("study", "--kind", kind, "--data", "data.tsv", *OF_KIND, "--rates",
+                       "0.003,0.01", "--out", "s", "--json").json()
+    jsonschema.validate(report, json.loads((ROOT / "schema" / "study.schema.json").read_text()))
+    task = report["settings"]["tasks"][0]
+    assert (task["measure"], task["score"]) == (measure, None)
+    assert task["classes"] == (2 if kind == "classify" else task["symbols"])
+    assert len(report["runs"]) == 2 * 2 * 2 and len(report["summary"]) == 2
+    words = report["runs"][0]["maps"][0]["tokens"]
+    assert any(word.strip("▁").isalpha() for word in words)
+    headlight("inspect", tmp_path / "s" / report["runs"][0]["checkpoint"], "--text", "one two three")
 
 
 @pytest.mark.parametrize("arguments, said", [
     (["--kind", "translate"], "--data is missing"),
     (["--kind", "lm", "--data", "a", "--task", "copy"], "--task does not go with --kind"),
     (["--kind", "lm", "--data", "a", "--noise", "0.1"], "--noise does not go with --kind"),
+    (["--kind", "lm", "--data", "a", "--test-samples", "9"], "--test-samples does not go"),
     (["--data", "a"], "--kind is missing"),
     (["--kind", "lm", "--data", "a", "--dim", "10", "--heads", "4"], "10"),
 ])

@@ -10,7 +10,7 @@ import { byLoss, type Comparison, type Report, type Summary, type Task } from '.
 import { heads } from './titles';
 
 const SCORES: Record<string, string> = {
-  bleu: 'BLEU', rougeL: 'ROUGE-L', exact_match: 'Exact match', chrf: 'chrF', accuracy: 'Right',
+  bleu: 'BLEU', rougeL: 'ROUGE-L', exact_match: 'Exact match', chrf: 'chrF',
 };
 
 export function summaryTable(report: Report, task: Task): HTMLElement {
