@@ -18,11 +18,11 @@ import sys
 import time
 from pathlib import Path
 
-PROGRAM = Path(__file__).resolve().parent.parent / "build" / "headlight"
+program = Path(__file__).resolve().parent.parent / "build" / "headlight"
 
 
 def run(*arguments, text=None):
-    done = subprocess.run([PROGRAM, *map(str, arguments), "--threads", "1"], input=text, text=True,
+    done = subprocess.run([program, *map(str, arguments), "--threads", "1"], input=text, text=True,
                           capture_output=True)
     if done.returncode != 0:
         sys.exit(f"headlight {' '.join(map(str, arguments))}\n{done.stderr}")
@@ -91,9 +91,7 @@ def layer_metric(layer, name):
     if name == "effective_heads":
         value = (layer.get("redundancy") or {}).get("effective_heads")
     elif name == "entropy":
-        means = [head["entropy"]["mean"] for head in layer["structure"]
-                 if isinstance(head.get("entropy"), dict)]
-        value = statistics.mean(means) if means and None not in means else None
+        value = statistics.mean(head["entropy_relative"] for head in layer["structure"])
     else:
         spread = ((layer.get("flow") or {}).get("combined_output_norm") or {}).get(name) or {}
         value = spread.get("mean")
@@ -126,6 +124,7 @@ def interval_of_correlation(x, y, replicates=2000):
 
 
 def main():
+    global program
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("study", type=Path)
     parser.add_argument("source")
@@ -134,7 +133,9 @@ def main():
     parser.add_argument("train_reference")
     parser.add_argument("--lines", type=int, default=500, help="of validation, and of training")
     parser.add_argument("--shares", default="0.1,0.2,0.4", help="of words with noise")
+    parser.add_argument("--program", type=Path, default=program)
     o = parser.parse_args()
+    program = o.program
     report = json.loads((o.study / "report.json").read_text())
     read = lambda file: Path(file).read_text().splitlines()[:o.lines]
     sources, references = read(o.source), read(o.reference)

@@ -163,16 +163,32 @@ def test_a_lost_process_ends_the_others_and_the_folder_goes_on(alone, tmp_path, 
     assert json.loads(out)["steps"] >= 1
 
 
-def test_torchrun_ends_when_a_process_is_killed_and_the_folder_goes_on(alone, tmp_path):
-    folder, data, _ = alone
-    job = subprocess.Popen(torchrun(2, *data["lm"], "--out", tmp_path / "model", *LONG), cwd=folder, text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_for_model(tmp_path / "model", [job])
+def kill_one_of_two(job):
     children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(job.pid)], capture_output=True,
                               text=True).stdout.splitlines()
     pids = [int(line.split()[0]) for line in children if "train" in line]
     assert len(pids) == 2
     os.kill(max(pids), signal.SIGKILL)
+
+
+def test_torchrun_starts_lost_processes_again(alone, tmp_path):
+    folder, data, _ = alone
+    command = torchrun(2, *data["lm"], "--out", tmp_path / "model", *LONG[2:], "--steps", 1000, "--json")
+    command.insert(command.index("--no-python"), "--max-restarts=1")
+    job = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for_model(tmp_path / "model", [job])
+    kill_one_of_two(job)
+    out, error = job.communicate(timeout=100)
+    assert job.returncode == 0, error
+    assert json.loads(out)["steps"] == 1000
+
+
+def test_torchrun_ends_when_a_process_is_killed_and_the_folder_goes_on(alone, tmp_path):
+    folder, data, _ = alone
+    job = subprocess.Popen(torchrun(2, *data["lm"], "--out", tmp_path / "model", *LONG), cwd=folder, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for_model(tmp_path / "model", [job])
+    kill_one_of_two(job)
     out, error = job.communicate(timeout=100)
     assert job.returncode != 0 and error.count("Go on with") == 1, error
     (out, _), = run(["--resume", tmp_path / "model", "--budget-minutes", 0.001, "--json"], [dict(os.environ)], folder)
