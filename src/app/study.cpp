@@ -11,6 +11,7 @@
 #include "headlight/error.h"
 #include "task/task.h"
 #include "text/whole_number.h"
+#include "train/text_run.h"
 
 namespace headlight::app {
 namespace {
@@ -214,8 +215,7 @@ void add_study(CLI::App& program, const Common& common) {
   verb->add_option("--kind", options->kind,
                    "What headlight train learns, with its small size and settings for what is not "
                    "given: translate, summarize, answer, caption, lm, classify or mlm")
-      ->check(
-          CLI::IsMember({"translate", "summarize", "answer", "caption", "lm", "classify", "mlm"}))
+      ->check(CLI::IsMember(train::kTextKinds))
       ->type_name("NAME")
       ->group(what);
   verb->add_option("--data", options->data, "Files of that kind to learn from")

@@ -280,7 +280,8 @@ void train_in(const train::Processes& processes, const TrainOptions& o, const Co
                                                    : "--out is missing: the folder of the model");
     run = resumes ? resumed(o) : run_of(o, common, processes);
     train::validate(run.settings);
-    train::config_of(run, 1024);  // says what is wrong with sizes before anything is read
+    train::config_of(
+        run, train::kAnyVocabulary);  // says what is wrong with sizes before anything is read
     is_new = !fs::exists(folder);
     if (!resumes) begin_folder(folder, run);
     return nlohmann::json(run).dump();
@@ -338,8 +339,7 @@ void add_train(CLI::App& program, Common& common) {
   verb->add_option("--kind", o.kind,
                    "translate, summarize, answer, caption, lm (a language model), classify, or mlm "
                    "(an encoder that guesses masked tokens)")
-      ->check(
-          CLI::IsMember({"translate", "summarize", "answer", "caption", "lm", "classify", "mlm"}))
+      ->check(CLI::IsMember(train::kTextKinds))
       ->capture_default_str()
       ->group(what);
   verb->add_option("--valid", o.valid, "Data to validate on; without it a part is held out")

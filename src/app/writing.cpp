@@ -122,8 +122,6 @@ void write_attention(const std::vector<std::string>& lines, const std::string& w
 
 // What is read, a line each; images as their paths.
 std::vector<std::string> lines_for(const Verb& verb, const WritingOptions& o) {
-  if (verb.reads == Verb::Reads::questions)
-    return task::as_lines(task::read_questions({o.file})).sources;
   if (verb.reads != Verb::Reads::images) return text::read_lines(o.file);
   std::vector<std::string> paths;
   for (const fs::path image : o.images) {
@@ -151,25 +149,25 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   at::set_num_threads(thread_count(common));
   model::Transformer loaded = model::load(o.model);
   const bool images = verb.reads == Verb::Reads::images;
-  const bool marks = verb.reads == Verb::Reads::questions && task::marks_spans(loaded.config);
+  const bool asked = verb.reads == Verb::Reads::questions;
+  const bool marks = asked && task::marks_spans(loaded.config);
   check(o, marks);
-  std::vector<task::Question> questions;
   std::optional<task::SpanModel> marker;
   std::optional<task::TextModel> writer;
-  if (marks) {
+  if (marks)
     marker = task::span_model(std::move(loaded), o.model);
-    questions = task::read_questions({o.file});
-  } else {
+  else
     writer = task::text_model(std::move(loaded), o.model);
-  }
   if (writer && images != (writer->model.config.patch > 0))
     throw Error(ErrorKind::usage,
                 fmt::format("{}: this model reads {}", o.model.string(),
                             images ? "text, no images; translate, summarize, answer and generate "
                                      "give it some"
                                    : "images; headlight caption gives it some"));
+  std::vector<task::Question> questions;
+  if (asked) questions = task::read_questions({o.file});
   const std::vector<std::string> lines =
-      marks ? task::as_lines(questions).sources : lines_for(verb, o);
+      asked ? task::as_lines(questions).sources : lines_for(verb, o);
   const std::string name = o.file == "-" ? "standard input" : o.file.string();
 
   watch_for_interrupt();

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <string_view>
 
 #include "headlight/error.h"
 
@@ -18,8 +17,6 @@ constexpr int64_t kMostParameters = 1'000'000'000;
 constexpr int64_t kMostSequences = 10'000'000;
 // Of a study of what `train` learns: enough to see which head count learns faster.
 constexpr int64_t kStepsOfKind = 2000;
-// Sizes can be checked before the vocabulary is known.
-constexpr int64_t kAnyVocabulary = 1024;
 
 void require(bool holds, const std::string& message) {
   if (!holds) throw Error(ErrorKind::usage, message);
@@ -76,9 +73,8 @@ std::vector<TaskPlan> default_tasks() {
 }
 
 bool judged_by_loss(const TaskPlan& plan) {
-  constexpr std::string_view kByLoss[] = {"text",    "translate", "summarize", "answer",
-                                          "caption", "lm",        "mlm"};
-  return std::ranges::count(kByLoss, plan.name) > 0;
+  return plan.name == "text" ||
+         (plan.name != "classify" && std::ranges::count(train::kTextKinds, plan.name) > 0);
 }
 
 double margin_of(const Settings& settings, const TaskPlan& plan) {
@@ -130,7 +126,7 @@ Settings settings_of_kind(const std::string& kind) {
               .layers = run.layers,
               .evaluate_every = run.settings.evaluate_every,
               .learning_rate = run.settings.learning_rate}};
-  const nlohmann::json model = model::to_json(train::config_of(run, kAnyVocabulary));
+  const nlohmann::json model = model::to_json(train::config_of(run, train::kAnyVocabulary));
   model.at("norm").get_to(s.norm);
   model.at("norm_place").get_to(s.norm_place);
   model.at("activation").get_to(s.activation);
@@ -214,7 +210,7 @@ Completed completed(Settings s) {
       if (tasks[i])
         model_config(s, plan, tasks[i]->info(), heads);
       else
-        train::config_of(text_run(s, plan, heads, 0, plan.learning_rate), kAnyVocabulary);
+        train::config_of(text_run(s, plan, heads, 0, plan.learning_rate), train::kAnyVocabulary);
     train::validate(training_settings(s, plan, 0, plan.learning_rate));
   }
   return {std::move(s), std::move(tasks)};

@@ -9,8 +9,6 @@
 namespace headlight::task {
 namespace {
 
-constexpr size_t kMostOrders = 256;
-
 double uniform_share(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
 }  // namespace
@@ -19,13 +17,11 @@ std::vector<size_t> LengthBuckets::rows(uint64_t seed, int64_t step, int64_t tok
   const std::scoped_lock lock(mutex_);
   if (tokens != tokens_) cut(tokens);
   const auto batches = static_cast<int64_t>(firsts_.size()) - 1;
-  const uint64_t epoch = mix(mix(seed, 0x73657173), static_cast<uint64_t>(step / batches));
-  // Runs at the same time are in different epochs; those that have ended leave theirs.
-  if (!orders_.contains(epoch) && orders_.size() == kMostOrders) orders_.clear();
-  std::vector<size_t>& order = orders_[epoch];
-  if (order.empty()) order = sorted(epoch);
-  const auto batch = static_cast<size_t>(shuffled(step % batches, batches, epoch));
-  return {order.begin() + firsts_[batch], order.begin() + firsts_[batch + 1]};
+  const uint64_t epoch_seed = mix(mix(seed, 0x73657173), static_cast<uint64_t>(step / batches));
+  Epoch& epoch = epochs_[std::this_thread::get_id()];
+  if (epoch.order.empty() || epoch.seed != epoch_seed) epoch = {epoch_seed, sorted(epoch_seed)};
+  const auto batch = static_cast<size_t>(shuffled(step % batches, batches, epoch_seed));
+  return {epoch.order.begin() + firsts_[batch], epoch.order.begin() + firsts_[batch + 1]};
 }
 
 // By tokens, so that batches have the same sizes in every epoch; then by size roughly, so that they

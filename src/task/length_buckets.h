@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,8 @@ class LengthBuckets {
   };
   explicit LengthBuckets(std::vector<Row> rows) : rows_(std::move(rows)) {}
 
-  // At most so many tokens, padding included; a single longer row makes a batch of its own. From
-  // any number of threads.
+  // At most so many tokens, padding included; a single longer row makes a batch of its own. Any
+  // number of threads may ask, each best for one run.
   std::vector<size_t> rows(uint64_t seed, int64_t step, int64_t tokens) const;
 
  private:
@@ -31,7 +32,12 @@ class LengthBuckets {
   mutable std::mutex mutex_;
   mutable int64_t tokens_ = -1;
   mutable std::vector<int64_t> firsts_;  // places in an order where batches begin, and its end
-  mutable std::map<uint64_t, std::vector<size_t>> orders_;  // of the epochs at hand
+  // Of the epoch that each thread is in.
+  struct Epoch {
+    uint64_t seed = 0;
+    std::vector<size_t> order;
+  };
+  mutable std::map<std::thread::id, Epoch> epochs_;
 };
 
 // So many of `count` rows, or all, with like distances between them.

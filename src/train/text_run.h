@@ -16,6 +16,10 @@ namespace headlight::train {
 // that are masked.
 enum class TextKind { translate, summarize, answer, caption, lm, classify, mlm };
 
+// As run.json and the command line name them.
+inline const std::vector<std::string> kTextKinds{"translate", "summarize", "answer", "caption",
+                                                 "lm",        "classify",  "mlm"};
+
 // Whether only an encoder is trained.
 inline bool only_reads(TextKind kind) {
   return kind == TextKind::classify || kind == TextKind::mlm;
@@ -47,6 +51,8 @@ TextRun defaults_of(TextKind kind, const std::string& size);
 // images for a source and learned positions; language model: a Llama; classifier of so many classes
 // and masked language model: a BERT. Throws Error (usage) for sizes that make no model.
 model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes = 2);
+// For config_of() where sizes are to be checked before the vocabulary is known.
+inline constexpr int64_t kAnyVocabulary = 1024;
 
 // The config.json of transformers for a model that only reads, and a classifier's labels by class.
 nlohmann::ordered_json bert_config(const model::Config& config,

@@ -40,7 +40,7 @@ task::Captions read(const TextRun& run, const std::vector<fs::path>& files,
                     const fs::path& folder) {
   switch (run.kind) {
     case TextKind::caption:
-      return task::read_captions(files, folder, config_of(run, 1024), run.skip_bad);
+      return task::read_captions(files, folder, config_of(run, kAnyVocabulary), run.skip_bad);
     case TextKind::lm:
     case TextKind::mlm:
       return {task::read_alone(files), {}, 0};
@@ -358,8 +358,7 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder, const Proc
 }
 
 model::Config config_of(const TextRun& run, const TextMaterial& material) {
-  return config_of(run, material.config.vocabulary,
-                   std::max<int64_t>(2, static_cast<int64_t>(material.labels.size())));
+  return config_of(run, material.config.vocabulary, material.config.classes);
 }
 
 void copy_tokenizers(const fs::path& from, const fs::path& to) {

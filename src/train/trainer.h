@@ -4,8 +4,8 @@
 // leaves a folder that resumes, and a resumed run ends with the numbers of an uninterrupted one:
 // data, dropout and learning rate depend on the step alone. (A budget of time ends a run anywhere.)
 //   training.safetensors   parameters, Adam's moments, step and curve: what a resume needs
-//   config.json, model.safetensors   the trained model (model::save_for_transformers()), written at
-//                                    the end; averaged if the settings say so
+//   config.json, model.safetensors   the trained model, as the Saver writes it at the end; averaged
+//                                    if the settings say so
 #pragma once
 
 #include <filesystem>

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 import zlib
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def page_of(path):
 def catches_ctrl_c(pid):
     caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
     return int(caught[1], 16) >> (signal.SIGINT - 1) & 1
+
+
+def wait_for_model(folder, processes):
+    """Until a run has written its first model; all of its processes are to be alive till then."""
+    while not (folder / "model.safetensors").exists():
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.01)
 
 
 def numbers_of(report):

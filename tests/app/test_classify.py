@@ -5,11 +5,10 @@ import json
 import random
 import signal
 import subprocess
-import time
 
 import pytest
 
-from conftest import PROGRAM, validator
+from conftest import PROGRAM, validator, wait_for_model
 from test_train import ENGLISH
 
 KEYS = {"animal": "dog cat horse mouse".split(), "colour": "red green blue black".split(),
@@ -153,9 +152,7 @@ def test_a_run_that_was_stopped_ends_with_the_numbers_of_one_that_was_not(headli
     headlight("train", *how, "--out", "whole")
     process = subprocess.Popen([PROGRAM, "train", *map(str, how), "--out", "parts"], cwd=tmp_path,
                                stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "parts" / "model.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_model(tmp_path / "parts", [process])
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "--resume parts" in error

@@ -4,11 +4,10 @@ import json
 import random
 import signal
 import subprocess
-import time
 
 import pytest
 
-from conftest import PROGRAM, ROOT
+from conftest import PROGRAM, ROOT, wait_for_model
 
 GERMAN = "null eins zwei drei vier fünf sechs sieben acht neun zehn elf".split()
 ENGLISH = "zero one two three four five six seven eight nine ten eleven".split()
@@ -87,9 +86,7 @@ def test_a_run_that_was_stopped_ends_with_the_numbers_of_one_that_was_not(headli
     headlight("train", *files, "--out", "whole", *how)
     process = subprocess.Popen([PROGRAM, "train", *files, "--out", "parts", *map(str, how)],
                                cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "parts" / "model.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_model(tmp_path / "parts", [process])
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "--resume parts" in error

@@ -7,13 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import numpy
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import PROGRAM, ROOT
+from conftest import PROGRAM, ROOT, wait_for_model
 from test_train import SMALL, write_pairs
 
 STEPS = 8
@@ -54,12 +53,6 @@ def ends(processes, codes):
 
 def run(arguments, environments, folder, codes=None, **how):
     return ends(start(arguments, environments, folder, **how), codes or [0] * len(environments))
-
-
-def wait_for_model(folder, processes):
-    while not (folder / "model.safetensors").exists():
-        assert all(process.poll() is None for process in processes)
-        time.sleep(0.02)
 
 
 def torchrun(size, *arguments):
