@@ -1,4 +1,5 @@
 // What a query may not attend to has no influence on it, not even as NaN; what it may is visible.
+#include <algorithm>
 #include <functional>
 
 #include "run_case.h"
@@ -133,6 +134,26 @@ TEST(AttentionNaN, InAQueryReachesOnlyTheKeysItSees) {
       EXPECT_EQ(has_nan(r.grad_v, j * 3, 3), j <= 6) << j;
     }
   });
+}
+
+TEST(AttentionNaN, OfNarrowHeadsReachesOnlyWhatSeesIt) {
+  for (double poison : {kNaN, kInf, -kInf}) {
+    Case c = plain_case({1, 2, 2, 40, 40, 3, 2}, 5);
+    c.numbers.window_left = c.numbers.window_right = 2;
+    c.v[30 * 2] = poison;  // of the first head; queries 28 to 32 see it, and they see keys 26 to 34
+    on_every_kernel(c, [&](const Results& r) {
+      const auto finite = [](const std::vector<double>& x, int64_t first, int64_t count) {
+        return std::all_of(x.begin() + first, x.begin() + first + count,
+                           [](double number) { return std::isfinite(number); });
+      };
+      for (int64_t i = 0; i < 80; ++i) {
+        EXPECT_EQ(finite(r.out, i * 2, 2), i < 28 || i > 32) << i;
+        EXPECT_EQ(finite(r.grad_q, i * 3, 3), i < 28 || i > 32) << i;
+        EXPECT_EQ(finite(r.grad_k, i * 3, 3), i < 26 || i > 34) << i;
+        EXPECT_TRUE(finite(r.grad_v, i * 2, 2)) << i;
+      }
+    });
+  }
 }
 
 TEST(AttentionNaN, InAGradientOfAFullyMaskedRowDoesNotLeak) {

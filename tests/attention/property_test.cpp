@@ -34,5 +34,20 @@ TEST(Attention, AgreesWithTheDefinitionOnRandomShapesLayoutsAndOptions) {
   }
 }
 
+TEST(Attention, AgreesWithTheDefinitionOnNarrowHeads) {
+  for (uint64_t seed = 1; seed <= 150; ++seed) {
+    const Case c = random_narrow_case(seed);
+    const Results expected = oracle(c);
+    RunOptions how;
+    how.layout = static_cast<Layout>(seed % 3);
+    for (const KernelTable* table : tables_under_test()) {
+      SCOPED_TRACE(describe(seed, c, *table));
+      expect_near(run_case<float>(*table, c, how), expected, kFloatTolerance);
+      expect_near(run_case<double>(*table, c, how), expected, kDoubleTolerance);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace headlight::attention

@@ -74,4 +74,28 @@ inline Case random_case(uint64_t seed) {
   return c;
 }
 
+// Of the widths and options that have a backward pass of their own, and of those next to them.
+inline Case random_narrow_case(uint64_t seed) {
+  Draw draw(seed);
+  const int64_t kv_heads = draw.from(1, 2);
+  const int64_t queries = draw.chance(70) ? draw.from(9, 70) : draw.from(1, 150);
+  const int64_t keys = draw.chance(60) ? queries : draw.from(1, 300);
+  Case c = plain_case({draw.from(1, 3), kv_heads * draw.from(1, 2), kv_heads, queries, keys,
+                       draw.from(1, 5), draw.from(1, 5)},
+                      seed);
+  AttentionOptions<double>& o = c.numbers;
+  o.causal = static_cast<Causal>(draw.from(0, 3));
+  if (o.causal == Causal::offset) o.causal_offset = draw.from(-20, 40);
+  if (draw.chance(30)) o.window_left = draw.from(0, 30);
+  if (draw.chance(30)) o.window_right = draw.from(0, 30);
+  if (draw.chance(30)) {
+    for (int64_t b = 0; b < c.shape.batch; ++b) c.key_lengths.push_back(draw.from(0, keys));
+  }
+  if (draw.chance(30)) {
+    o.dropout = 0.25;
+    o.seed = seed;
+  }
+  return c;
+}
+
 }  // namespace headlight::attention

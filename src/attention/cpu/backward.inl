@@ -3,7 +3,7 @@
 // dk and dv stay here; dq is kept for all queries of a head. Memory is linear in the sequence.
 #pragma once
 
-#include "attention/cpu/gradients.inl"
+#include "attention/cpu/narrow.inl"
 
 namespace headlight::attention {
 namespace {
@@ -304,12 +304,18 @@ void sum_parts(const typename S::Scalar* first, int64_t parts_stride, int64_t pa
 
 template <class S, class E>
 int64_t backward_workspace(const BackwardProblem<E>& p, int64_t keys) {
-  return backward_scratch<S>(p, keys, static_cast<typename S::Scalar*>(nullptr)).size;
+  const int64_t narrow = is_narrow<S>(p) ? narrow_scratch<S>(p.most_keys, nullptr).size : 0;
+  return larger(narrow,
+                backward_scratch<S>(p, keys, static_cast<typename S::Scalar*>(nullptr)).size);
 }
 
 template <class S, class E>
 void backward(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head, Span keys, int64_t chunk,
               typename S::Scalar* workspace) {
+  const bool whole = keys.begin == 0 && keys.end == sequence_of(p.shape, batch).keys;
+  if (is_narrow<S>(p) && whole && !p.grad_q_parts &&
+      narrow_backward<S>(p, batch, kv_head, workspace))
+    return;
   const BackwardScratch<typename S::Scalar> w =
       backward_scratch<S>(p, keys.end - keys.begin, workspace);
   if (backward_once<S>(p, batch, kv_head, keys, chunk, w, false)) return;

@@ -1,0 +1,311 @@
+// The backward pass of heads at most half as wide as a vector is long, over few keys, as small
+// models have them: two vectors of queries, in lanes, meet one key after the other in one loop, and
+// nothing is stored in between. Gradients of keys and values stay apart by lane until all queries
+// have been there. (The forward pass of such heads gains nothing this way.)
+//
+// Only for plain attention under lengths, causality, window and dropout; and where a NaN or
+// infinity of a masked pair may have got through, it gives up and the general kernel does the work
+// again.
+#pragma once
+
+#include "attention/cpu/gradients.inl"
+
+namespace headlight::attention {
+namespace {
+
+constexpr int kWidestNarrow = 4;
+constexpr int64_t kMostNarrowKeys = 256;
+
+template <class S>
+HEADLIGHT_INLINE bool is_narrow(const Problem<typename S::Scalar>& p) {
+  const AttentionOptions<typename S::Scalar>& o = p.options;
+  return larger(p.shape.head_dim, p.shape.value_dim) <= smaller(kWidestNarrow, S::kLanes / 2) &&
+         p.most_keys <= kMostNarrowKeys && !o.bias.data && !o.mask.data && !o.allowed.data &&
+         !o.sinks && !(o.softcap > 0);
+}
+
+template <typename T>
+struct NarrowScratch {
+  T* keys;         // [keys, dim]
+  T* values;       // [keys, dim]
+  T* queries;      // [dim, lanes], times scale
+  T* grad_out;     // [dim, lanes]
+  T* out;          // [dim, lanes], then the gradient of the queries
+  T* rows;         // [lanes, padded dim] on the way from or to 16 bits
+  T* grad_keys;    // [keys, dim, vector]
+  T* grad_values;  // [keys, dim, vector]
+  int64_t size;    // of all of it
+};
+
+template <class S>
+HEADLIGHT_INLINE NarrowScratch<typename S::Scalar> narrow_scratch(int64_t most_keys,
+                                                                  typename S::Scalar* memory) {
+  using T = typename S::Scalar;
+  constexpr int64_t kLanes = 2 * S::kLanes;
+  NarrowScratch<T> s;
+  s.size = 0;
+  const auto take = [&](int64_t count) {
+    T* result = memory ? memory + s.size : nullptr;
+    s.size += round_up(count, 64);
+    return result;
+  };
+  const int64_t packed = round_up(most_keys * kWidestNarrow, S::kLanes);
+  s.keys = take(packed);
+  s.values = take(packed);
+  s.queries = take(kWidestNarrow * kLanes);
+  s.grad_out = take(kWidestNarrow * kLanes);
+  s.out = take(kWidestNarrow * kLanes);
+  s.rows = take(kLanes * S::kLanes);
+  s.grad_keys = take(packed * S::kLanes);
+  s.grad_values = take(packed * S::kLanes);
+  return s;
+}
+
+// to [count, dim] = from; the usual dim is kDim.
+template <int kDim, typename T>
+HEADLIGHT_INLINE void copy_rows(const T* from, int64_t from_stride, int64_t count, int64_t dim,
+                                T* to, int64_t to_stride) {
+  if (dim == kDim) {
+    for (int64_t r = 0; r < count; ++r) {
+      __builtin_memcpy(to + r * to_stride, from + r * from_stride, kDim * sizeof(T));
+    }
+    return;
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t c = 0; c < dim; ++c) to[r * to_stride + c] = from[r * from_stride + c];
+  }
+}
+
+// to [count, kDim] = rows of dim columns, and zeros.
+template <class S, int kDim, class E>
+HEADLIGHT_INLINE void pack_rows(const E* rows, int64_t stride, int64_t count, int64_t dim,
+                                typename S::Scalar* to) {
+  if constexpr (std::is_same_v<E, typename S::Scalar>) {
+    copy_rows<kDim>(rows, stride, count, dim, to, kDim);
+  } else {
+    for (int64_t r = 0; r < count; ++r) convert_row<S>(rows + r * stride, dim, to + r * kDim);
+  }
+  for (int64_t r = 0; r < count && dim < kDim; ++r) {
+    for (int64_t c = dim; c < kDim; ++c) to[r * kDim + c] = 0;
+  }
+}
+
+// Calls body(key, seen), where seen(vector) tells which rows see the key, or is std::false_type
+// where all lanes hold rows that do.
+template <class S, class Body>
+HEADLIGHT_INLINE void for_each_key(const Tile<S, 2>& t, const Body& body) {
+  using Int = typename S::Int;
+  const int64_t left =
+      t.rows < t.kLanes ? t.seen.end : larger(t.seen.begin, smaller(t.shared.begin, t.seen.end));
+  const int64_t right = larger(left, smaller(t.shared.end, t.seen.end));
+  const auto at_an_edge = [&](int64_t begin, int64_t end) HEADLIGHT_INLINE_LAMBDA {
+    for (int64_t j = begin; j < end; ++j) {
+      body(j, [&](int v) HEADLIGHT_INLINE_LAMBDA {
+        const typename S::IntVec row = S::iota() + Int(v * S::kLanes);
+        return (row <= S::all_int(Int(smaller(j - t.begin, t.rows - 1)))) &
+               (row > S::all_int(Int(j - t.end)));
+      });
+    }
+  };
+  at_an_edge(t.seen.begin, left);
+  for (int64_t j = left; j < right; ++j) body(j, std::false_type());
+  at_an_edge(right, t.seen.end);
+}
+
+// <row, lanes> for a row of kDim numbers.
+template <class S, int kDim>
+HEADLIGHT_INLINE void narrow_product(const typename S::Scalar* row,
+                                     const typename S::Vec (&lanes)[kDim][2],
+                                     typename S::Vec (&result)[2]) {
+#pragma GCC unroll 2
+  for (int v = 0; v < 2; ++v) result[v] = lanes[0][v] * row[0];
+#pragma GCC unroll 4
+  for (int c = 1; c < kDim; ++c) {
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) result[v] += lanes[c][v] * row[c];
+  }
+}
+
+// What one tile adds to all gradients. Returns whether all of grad_q is finite.
+template <class S, int kDim, class E>
+__attribute__((noinline)) bool narrow_gradients(const BackwardProblem<E>& p, const Tile<S, 2>& t,
+                                                const NarrowScratch<typename S::Scalar>& w) {
+  using T = typename S::Scalar;
+  using Vec = typename S::Vec;
+  constexpr int64_t kLanes = 2 * S::kLanes;
+  const int64_t row = t.sequence.first_query + t.first;
+  Vec queries[kDim][2], grad_out[kDim][2], grad_queries[kDim][2], lse[2], delta[2];
+  const auto to_lanes = [&](const HeadTensor<const E>& x, int64_t dim, T factor,
+                            T* lanes) HEADLIGHT_INLINE_LAMBDA {
+    const E* rows = row_of(x, t.batch, t.head, row);
+    if constexpr (std::is_same_v<E, T>) {
+      rows_to_lanes<S>(rows, x.row_stride, t.rows, kLanes, dim, factor, lanes);
+      for (int64_t e = dim * kLanes; e < kDim * kLanes; ++e) lanes[e] = 0;
+    } else {
+      pack_rows<S, kDim>(rows, x.row_stride, t.rows, dim, w.rows);
+      rows_to_lanes<S>(w.rows, kDim, t.rows, kLanes, kDim, factor, lanes);
+    }
+  };
+  to_lanes(p.q, p.shape.head_dim, p.scale, w.queries);
+  to_lanes(p.grad_out, p.shape.value_dim, T(1), w.grad_out);
+  to_lanes(p.out, p.shape.value_dim, T(1), w.out);
+  T lse_of_rows[kLanes];
+  const T* from = p.lse + first_row(p.shape, t.batch, t.head) + t.first;
+  for (int64_t r = 0; r < kLanes; ++r) {
+    lse_of_rows[r] = r < t.rows && from[r] != -kInfinity<T> ? from[r] : kInfinity<T>;
+  }
+  for (int v = 0; v < 2; ++v) {
+    lse[v] = S::load(lse_of_rows + v * S::kLanes);
+    delta[v] = S::zero();
+    for (int c = 0; c < kDim; ++c) {
+      const int64_t at = c * kLanes + v * S::kLanes;
+      queries[c][v] = S::load(w.queries + at);
+      grad_out[c][v] = S::load(w.grad_out + at);
+      delta[v] += grad_out[c][v] * S::load(w.out + at);
+      grad_queries[c][v] = S::zero();
+    }
+  }
+  const auto meet_keys = [&](auto with_dropout) HEADLIGHT_INLINE_LAMBDA {
+    for_each_key(t, [&](int64_t j, auto seen) HEADLIGHT_INLINE_LAMBDA {
+      Vec weight[2], gradient[2];
+      narrow_product<S, kDim>(w.keys + j * kDim, queries, weight);
+      narrow_product<S, kDim>(w.values + j * kDim, grad_out, gradient);
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        weight[v] = exp<S>(weight[v] - lse[v]);
+        if constexpr (with_dropout) {
+          const typename S::IntVec keep =
+              dropout_keeps<S>(t.low + v * S::kLanes, t.high + v * S::kLanes, j, p.drop_below);
+          gradient[v] = keep ? gradient[v] * p.keep_scale : S::zero();
+          gradient[v] = weight[v] * (gradient[v] - delta[v]);
+          weight[v] = keep ? weight[v] * p.keep_scale : S::zero();
+        } else {
+          gradient[v] = weight[v] * (gradient[v] - delta[v]);
+        }
+        if constexpr (!std::is_same_v<decltype(seen), std::false_type>) {
+          const auto sees = seen(v);
+          weight[v] = sees ? weight[v] : S::zero();
+          gradient[v] = sees ? gradient[v] : S::zero();
+        }
+      }
+      T* grad_key = w.grad_keys + j * kDim * S::kLanes;
+      T* grad_value = w.grad_values + j * kDim * S::kLanes;
+#pragma GCC unroll 4
+      for (int c = 0; c < kDim; ++c) {
+        Vec of_key = S::load(grad_key + c * S::kLanes);
+        Vec of_value = S::load(grad_value + c * S::kLanes);
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v) {
+          grad_queries[c][v] += gradient[v] * w.keys[j * kDim + c];
+          of_key += gradient[v] * queries[c][v];
+          of_value += weight[v] * grad_out[c][v];
+        }
+        S::store(grad_key + c * S::kLanes, of_key);
+        S::store(grad_value + c * S::kLanes, of_value);
+      }
+    });
+  };
+  if (p.drop_below > 0) {
+    meet_keys(std::true_type());
+  } else {
+    meet_keys(std::false_type());
+  }
+  if (!p.grad_q.data) return true;
+  T factors[kLanes];
+  for (int64_t r = 0; r < kLanes; ++r) factors[r] = p.scale;
+  for (int c = 0; c < kDim; ++c) {
+    for (int v = 0; v < 2; ++v) S::store(w.out + c * kLanes + v * S::kLanes, grad_queries[c][v]);
+  }
+  lanes_to_elements<S>(w.out, kLanes, p.shape.head_dim, factors, t.rows,
+                       row_of(p.grad_q, t.batch, t.head, row), p.grad_q.row_stride, w.rows);
+  return !any_not_finite<S>(w.out, kDim * kLanes);
+}
+
+// Lane i of x[0] = the sum over lanes of x[i]; called for as many vectors as there are lanes.
+template <class S, int kCount>
+HEADLIGHT_INLINE void sum_lanes(typename S::Vec* x) {
+  constexpr auto kAll = std::make_integer_sequence<int, S::kLanes>();
+  if constexpr (kCount > 1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount / 2; ++i) {
+      exchange<S, kCount / 2>(x[i], x[i + kCount / 2], kAll);
+      x[i] += x[i + kCount / 2];
+    }
+    sum_lanes<S, kCount / 2>(x);
+  }
+}
+
+// rows [count, dim] = the sums over lanes of x [count, kDim, vector], which is overwritten; returns
+// whether they are finite. x goes on with zeros for a vector of rows.
+template <class S, int kDim, class E>
+HEADLIGHT_INLINE bool write_sums_of_lanes(typename S::Scalar* x, int64_t count, int64_t dim,
+                                          E* rows, int64_t stride) {
+  using T = typename S::Scalar;
+  typename S::Vec check = S::zero();
+  for (int64_t e = 0; e < count * kDim; e += S::kLanes) {
+    typename S::Vec part[S::kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < S::kLanes; ++i) part[i] = S::load(x + (e + i) * S::kLanes);
+    sum_lanes<S, S::kLanes>(part);
+    check += part[0] * T(0);
+    S::store(x + e, part[0]);
+  }
+  if constexpr (std::is_same_v<E, T>) {
+    copy_rows<kDim>(x, kDim, count, dim, rows, stride);
+  } else {
+    for (int64_t r = 0; r < count; ++r) convert_row<S>(x + r * kDim, dim, rows + r * stride);
+  }
+  return !S::any(check != S::zero());
+}
+
+// All queries and keys of a KV head; false if the general kernel has to do it again.
+template <class S, int kDim, class E>
+bool narrow_backward_of(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head,
+                        typename S::Scalar* memory) {
+  using T = typename S::Scalar;
+  const NarrowScratch<T> w = narrow_scratch<S>(p.most_keys, memory);
+  const Sequence sequence = sequence_of(p.shape, batch);
+  const int64_t keys = sequence.keys;
+  const int64_t row = sequence.first_key;
+  pack_rows<S, kDim>(row_of(p.k, batch, kv_head, row), p.k.row_stride, keys, p.shape.head_dim,
+                     w.keys);
+  pack_rows<S, kDim>(row_of(p.v, batch, kv_head, row), p.v.row_stride, keys, p.shape.value_dim,
+                     w.values);
+  for (int64_t e = 0; e < round_up(keys * kDim, S::kLanes); ++e) {
+    S::store(w.grad_keys + e * S::kLanes, S::zero());
+    S::store(w.grad_values + e * S::kLanes, S::zero());
+  }
+  bool masked = false;
+  bool finite = true;
+  const int64_t group = p.shape.heads / p.shape.kv_heads;
+  for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+    for (int64_t i = 0; i < sequence.queries; i += 2 * S::kLanes) {
+      Tile<S, 2> t;
+      start_tile(p, batch, head, i, smaller(2 * S::kLanes, sequence.queries - i), t);
+      masked |= t.seen.begin < t.shared.begin || t.seen.end > t.shared.end;
+      finite &= narrow_gradients<S, kDim>(p, t, w);
+    }
+  }
+  if (p.grad_k.data) {
+    finite &=
+        write_sums_of_lanes<S, kDim>(w.grad_keys, keys, p.shape.head_dim,
+                                     row_of(p.grad_k, batch, kv_head, row), p.grad_k.row_stride);
+  }
+  if (p.grad_v.data) {
+    finite &=
+        write_sums_of_lanes<S, kDim>(w.grad_values, keys, p.shape.value_dim,
+                                     row_of(p.grad_v, batch, kv_head, row), p.grad_v.row_stride);
+  }
+  return finite || !masked;
+}
+
+template <class S, class E>
+bool narrow_backward(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head,
+                     typename S::Scalar* memory) {
+  return larger(p.shape.head_dim, p.shape.value_dim) <= 2
+             ? narrow_backward_of<S, 2>(p, batch, kv_head, memory)
+             : narrow_backward_of<S, kWidestNarrow>(p, batch, kv_head, memory);
+}
+
+}  // namespace
+}  // namespace headlight::attention
