@@ -12,7 +12,7 @@ enum class ErrorKind {
   check_failed = 1,   // a check that the user asked for did not hold
   usage = 2,          // a wrong option or argument
   bad_input = 3,      // a file or tensor that is not what it should be
-  no_resources = 4,   // not enough memory or disk
+  no_resources = 4,   // not enough memory or disk, or a process of the job is lost
   interrupted = 130,  // stopped by Ctrl-C after saving what was done
 };
 

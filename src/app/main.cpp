@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 
 #include "app/bench.h"
@@ -120,6 +121,10 @@ int run_and_complain(int argc, char** argv) {
   } catch (const Error& error) {
     complain(error.what());
     return static_cast<int>(error.kind());
+  } catch (const std::filesystem::filesystem_error& error) {
+    const bool full = error.code() == std::errc::no_space_on_device;
+    complain(fmt::format("{}: {}", error.path1().string(), error.code().message()));
+    return static_cast<int>(full ? ErrorKind::no_resources : ErrorKind::bad_input);
   } catch (const std::exception& error) {
     if (is_out_of_memory(error)) {
       complain("not enough memory for this; use a smaller model, batch or length");

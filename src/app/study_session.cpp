@@ -76,9 +76,11 @@ report::Table table_of(const Json& report, const Json& task) {
          text_or_dash(row["mixing_published"], report::significant, 3),
          text_or_dash(row["fidelity"], report::significant, 2),
          text_or_dash(row["effective_heads"], report::significant, 3), roles_text(row["roles"])});
-    if (scored)
-      table.rows.back().insert(table.rows.back().begin() + 1,
-                               text_or_dash(row["score_mean"], fixed, 1));
+    if (!scored) continue;
+    std::string score = text_or_dash(row["score_mean"], fixed, 1);
+    if (const Json& sd = row["score_sd"]; sd.is_number())
+      score += fmt::format(" ± {:.1f}", sd.get<double>());
+    table.rows.back().insert(table.rows.back().begin() + 1, std::move(score));
   }
   return table;
 }

@@ -115,8 +115,8 @@ HittingTimes iterate(const TokenGraph& graph, const std::vector<bool>& stranded)
   residual = 0;
   for (int64_t i = 0; i < n; ++i) {
     if (!unknown(i)) continue;
-    const double own = std::abs(b[i] - t[i]) / b[i];
-    residual = std::isnan(own) ? kInfinity : std::max(residual, own);
+    const double left = std::abs(b[i] - t[i]) / b[i];
+    residual = std::isnan(left) ? kInfinity : std::max(residual, left);
   }
   HittingTimes result{std::vector<double>(n, kInfinity), std::nullopt};
   if (!(residual <= kAccepted)) result.residual = residual;

@@ -54,21 +54,43 @@ DecodeScratch<typename S::Scalar> decode_scratch(const ForwardProblem<E>& p,
   return {memory, memory + queries, memory + queries + scores, queries + 2 * scores};
 }
 
-// Rows that will be read next: the machine does not see them coming.
+// How many rows are worked on together, beginning with row r: what divides S::kLanes.
+template <class S, class Body>
+HEADLIGHT_INLINE void for_some_rows(int64_t rows, const Body& body) {
+  int64_t r = 0;
+  if constexpr (S::kLanes >= 4) {
+    for (; r + 4 <= rows; r += 4) body(std::integral_constant<int, 4>(), r);
+  }
+  for (; r + 2 <= rows; r += 2) body(std::integral_constant<int, 2>(), r);
+  if (r < rows) body(std::integral_constant<int, 1>(), r);
+}
+
+// Vectors of columns that are worked on together with so many rows.
+template <int kRows>
+constexpr int kColsWith = 8 / kRows;
+
+// Rows that will be read next: the machine does not see them coming. The rows at hand are passed
+// over several times, and each time a part of those is asked for, so that memory is never idle.
 template <typename E>
 struct Ahead {
   const E* rows;
   int64_t stride;
-  int64_t dim;
+  int64_t lines;  // of a row
+  int64_t passes = 0;
+  int64_t pass = 0;
 
   HEADLIGHT_INLINE void prefetch(int64_t row) const {
-    if (!rows) return;
     const char* from = reinterpret_cast<const char*>(rows + row * stride);
-    for (int64_t byte = 0; byte < dim * int64_t(sizeof(E)); byte += 64) {
-      __builtin_prefetch(from + byte);
+    for (int64_t line = pass * lines / passes; line < (pass + 1) * lines / passes; ++line) {
+      __builtin_prefetch(from + 64 * line);
     }
   }
 };
+
+template <typename E>
+constexpr int64_t lines_of(int64_t dim) {
+  return dim * int64_t(sizeof(E)) / 64;
+}
 
 // scores[r, n] = <queries[r], keys[n]> for kRows rows and kLanes / kRows keys.
 template <class S, int kRows, class E>
@@ -78,22 +100,18 @@ HEADLIGHT_INLINE void decode_dots(const typename S::Scalar* queries, int64_t dim
   typename S::Vec sum[S::kLanes] = {};
   for (int64_t c = 0; c < dim; c += S::kLanes) {
     typename S::Vec query[kRows];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) query[r] = S::load(queries + r * dim + c);
 #pragma GCC unroll 16
     for (int n = 0; n < kKeys; ++n) {
       const typename S::Vec key = load_elements<S>(keys + n * key_stride + c);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) sum[r * kKeys + n] += query[r] * key;
     }
   }
-  transpose_square<S, S::kLanes / 2>(sum);
-  typename S::Vec total = sum[0];
-#pragma GCC unroll 16
-  for (int i = 1; i < S::kLanes; ++i) total += sum[i];
   typename S::Scalar lanes[S::kLanes];
-  S::store(lanes, total);
-#pragma GCC unroll 2
+  S::store(lanes, sums_of_lanes<S>(sum));
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
     for (int n = 0; n < kKeys; ++n) scores[r * kDecodeKeys + n] = lanes[r * kKeys + n];
@@ -104,8 +122,8 @@ template <class S, class E>
 HEADLIGHT_INLINE void decode_scores(const typename S::Scalar* queries, int64_t rows, int64_t dim,
                                     const E* keys, int64_t key_stride, int64_t count,
                                     Ahead<E> ahead, typename S::Scalar* scores) {
-  int64_t r = 0;
-  const auto some_rows = [&](auto width) HEADLIGHT_INLINE_LAMBDA {
+  for_some_rows<S>(rows, [&](auto, int64_t) HEADLIGHT_INLINE_LAMBDA { ++ahead.passes; });
+  for_some_rows<S>(rows, [&](auto width, int64_t r) HEADLIGHT_INLINE_LAMBDA {
     constexpr int kRows = decltype(width)::value;
     constexpr int64_t kKeys = S::kLanes / kRows;
     int64_t n = 0;
@@ -125,11 +143,8 @@ HEADLIGHT_INLINE void decode_scores(const typename S::Scalar* queries, int64_t r
         scores[(r + i) * kDecodeKeys + n] = total;
       }
     }
-    ahead.rows = nullptr;
-    r += kRows;
-  };
-  while (r + 2 <= rows) some_rows(std::integral_constant<int, 2>());
-  if (r < rows) some_rows(std::integral_constant<int, 1>());
+    ++ahead.pass;
+  });
 }
 
 // sums[r, :] += sum_n weights[r, n] values[n, :], kCols vectors at a time.
@@ -138,7 +153,7 @@ HEADLIGHT_INLINE void decode_values(const typename S::Scalar* weights, const E* 
                                     int64_t value_stride, int64_t count, const Ahead<E>& ahead,
                                     typename S::Scalar* sums, int64_t sums_stride) {
   typename S::Vec sum[kRows][kCols];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
     for (int c = 0; c < kCols; ++c) {
@@ -148,16 +163,16 @@ HEADLIGHT_INLINE void decode_values(const typename S::Scalar* weights, const E* 
   for (int64_t n = 0; n < count; ++n) {
     ahead.prefetch(n);
     typename S::Vec weight[kRows];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) weight[r] = S::all(weights[r * kDecodeKeys + n]);
 #pragma GCC unroll 8
     for (int c = 0; c < kCols; ++c) {
       const typename S::Vec value = load_elements<S>(values + n * value_stride + c * S::kLanes);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) sum[r][c] += weight[r] * value;
     }
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
     for (int c = 0; c < kCols; ++c) {
@@ -170,25 +185,21 @@ template <class S, class E>
 HEADLIGHT_INLINE void decode_outputs(const typename S::Scalar* weights, int64_t rows,
                                      const E* values, int64_t value_stride, int64_t count,
                                      int64_t dim, Ahead<E> ahead, typename S::Scalar* sums) {
-  int64_t r = 0;
-  const auto some_rows = [&](auto width) HEADLIGHT_INLINE_LAMBDA {
-    constexpr int kRows = decltype(width)::value;
-    constexpr int kCols = 8 / kRows;
-    int64_t c = 0;
-    for (; c + kCols * S::kLanes <= dim; c += kCols * S::kLanes) {
-      decode_values<S, kRows, kCols>(weights + r * kDecodeKeys, values + c, value_stride, count,
-                                     ahead, sums + r * dim + c, dim);
-      ahead.rows = nullptr;
-    }
-    for (; c < dim; c += S::kLanes) {
-      decode_values<S, kRows, 1>(weights + r * kDecodeKeys, values + c, value_stride, count, ahead,
-                                 sums + r * dim + c, dim);
-      ahead.rows = nullptr;
-    }
-    r += kRows;
+  const auto each_part = [&](const auto& body) HEADLIGHT_INLINE_LAMBDA {
+    for_some_rows<S>(rows, [&](auto width, int64_t r) HEADLIGHT_INLINE_LAMBDA {
+      constexpr int kCols = kColsWith<decltype(width)::value>;
+      int64_t c = 0;
+      for (; c + kCols * S::kLanes <= dim; c += kCols * S::kLanes)
+        body(width, std::integral_constant<int, kCols>(), r, c);
+      for (; c < dim; c += S::kLanes) body(width, std::integral_constant<int, 1>(), r, c);
+    });
   };
-  while (r + 2 <= rows) some_rows(std::integral_constant<int, 2>());
-  if (r < rows) some_rows(std::integral_constant<int, 1>());
+  each_part([&](auto, auto, int64_t, int64_t) HEADLIGHT_INLINE_LAMBDA { ++ahead.passes; });
+  each_part([&](auto width, auto cols, int64_t r, int64_t c) HEADLIGHT_INLINE_LAMBDA {
+    decode_values<S, decltype(width)::value, decltype(cols)::value>(
+        weights + r * kDecodeKeys, values + c, value_stride, count, ahead, sums + r * dim + c, dim);
+    ++ahead.pass;
+  });
 }
 
 // The same, leaving out pairs that are masked: their weight is 0, but 0 times NaN is not.
@@ -281,7 +292,7 @@ bool decode_once(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Spa
     const int64_t row = sequence.first_key + j;
     const E* values = row_of(p.v, batch, kv_head, row);
     decode_scores<S>(w.queries, rows, s.head_dim, row_of(p.k, batch, kv_head, row), p.k.row_stride,
-                     count, Ahead<E>{values, p.v.row_stride, s.value_dim}, w.scores);
+                     count, Ahead<E>{values, p.v.row_stride, lines_of<E>(s.value_dim)}, w.scores);
     for (int64_t r = 0; r < rows; ++r) {
       T* scores = w.scores + r * kDecodeKeys;
       const int64_t i = r % sequence.queries;
@@ -323,7 +334,7 @@ bool decode_once(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Spa
       const int64_t next = smaller(j + kDecodeKeys, larger(seen.end - kDecodeKeys, seen.begin));
       decode_outputs<S>(w.scores, rows, values, p.v.row_stride, count, s.value_dim,
                         Ahead<E>{row_of(p.k, batch, kv_head, sequence.first_key + next),
-                                 p.k.row_stride, s.head_dim},
+                                 p.k.row_stride, lines_of<E>(s.head_dim)},
                         part.sums);
     }
   }

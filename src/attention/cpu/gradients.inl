@@ -55,8 +55,7 @@ HEADLIGHT_INLINE void delta_of_rows(const Tile<S, kVecs>& t, int64_t value_dim,
         }
         row_sums[i] = row_sum;
       }
-      transpose_square<S, S::kLanes / 2>(row_sums);
-      for (int64_t i = 0; i < S::kLanes; ++i) sum += row_sums[i];
+      sum = sums_of_lanes<S>(row_sums);
     }
     for (int64_t c = 0; c < rest; ++c) {
       sum += S::load(to.grad_out + (whole + c) * kLanes + v * S::kLanes) *

@@ -221,20 +221,6 @@ __attribute__((noinline)) bool narrow_gradients(const BackwardProblem<E>& p, con
   return !any_not_finite<S>(w.out, kDim * kLanes);
 }
 
-// Lane i of x[0] = the sum over lanes of x[i]; called for as many vectors as there are lanes.
-template <class S, int kCount>
-HEADLIGHT_INLINE void sum_lanes(typename S::Vec* x) {
-  constexpr auto kAll = std::make_integer_sequence<int, S::kLanes>();
-  if constexpr (kCount > 1) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kCount / 2; ++i) {
-      exchange<S, kCount / 2>(x[i], x[i + kCount / 2], kAll);
-      x[i] += x[i + kCount / 2];
-    }
-    sum_lanes<S, kCount / 2>(x);
-  }
-}
-
 // rows [count, dim] = the sums over lanes of x [count, kDim, vector], which is overwritten; returns
 // whether they are finite. x goes on with zeros for a vector of rows.
 template <class S, int kDim, class E>
@@ -246,9 +232,9 @@ HEADLIGHT_INLINE bool write_sums_of_lanes(typename S::Scalar* x, int64_t count, 
     typename S::Vec part[S::kLanes];
 #pragma GCC unroll 16
     for (int i = 0; i < S::kLanes; ++i) part[i] = S::load(x + (e + i) * S::kLanes);
-    sum_lanes<S, S::kLanes>(part);
-    check += part[0] * T(0);
-    S::store(x + e, part[0]);
+    const typename S::Vec sums = sums_of_lanes<S>(part);
+    check += sums * T(0);
+    S::store(x + e, sums);
   }
   if constexpr (std::is_same_v<E, T>) {
     copy_rows<kDim>(x, kDim, count, dim, rows, stride);

@@ -31,6 +31,26 @@ HEADLIGHT_INLINE void transpose_square(typename S::Vec (&x)[S::kLanes]) {
   }
 }
 
+template <class S, int kCount>
+HEADLIGHT_INLINE void fold_lanes(typename S::Vec (&x)[S::kLanes]) {
+  if constexpr (kCount > 1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount / 2; ++i) {
+      exchange<S, kCount / 2>(x[i], x[i + kCount / 2],
+                              std::make_integer_sequence<int, S::kLanes>());
+      x[i] += x[i + kCount / 2];
+    }
+    fold_lanes<S, kCount / 2>(x);
+  }
+}
+
+// Lane i of the result is the sum over the lanes of x[i]; x is used up.
+template <class S>
+HEADLIGHT_INLINE typename S::Vec sums_of_lanes(typename S::Vec (&x)[S::kLanes]) {
+  fold_lanes<S, S::kLanes>(x);
+  return x[0];
+}
+
 // The columns [first, columns) of `rows` rows, in squares of kWidth columns, then narrower ones.
 template <typename T, int kWidth>
 HEADLIGHT_INLINE void rows_to_lanes_from(int64_t first, const T* rows, int64_t row_stride,

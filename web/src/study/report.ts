@@ -115,6 +115,7 @@ export interface Summary {
   accuracy_sd?: Num;
   loss_mean?: Num;
   score_mean?: Num;
+  score_sd?: Num;
   steps_to_target_mean?: Num;
   reached?: number;
   of?: number;

@@ -29,8 +29,10 @@ export function summaryTable(report: Report, task: Task): HTMLElement {
         : []),
     column('Parameters', 'parameters', (row) => whole(row.parameters)),
     ...(task.score ? [column(SCORES[task.score] ?? task.score, 'score_mean',
-                             (row) => short(row.score_mean), 'percent',
-                             'Of what the models write, mean of the seeds')] : []),
+                             (row) => (finite(row.score_sd) === null ? short(row.score_mean)
+                               : two(short(row.score_mean), `± ${short(row.score_sd)}`)), 'percent',
+                             'Of what the models write: mean of the seeds, and their standard ' +
+                             'deviation beneath')] : []),
     column('Loss', 'loss_mean', (row) => short(row.loss_mean), 'nats',
            'Mean test loss after the last step'),
     ...(byLoss(task) ? [] : [
