@@ -100,8 +100,9 @@ void check(uint64_t seed, double tolerance) {
   s.heads = s.kv_heads * draw.from(1, 3);
   s.queries = query_starts.back();
   s.keys = key_starts.back();
-  s.head_dim = draw.from(1, 40);
-  s.value_dim = draw.from(1, 40);
+  const int64_t widest = draw.chance(25) ? 4 : 40;
+  s.head_dim = draw.from(1, widest);
+  s.value_dim = draw.from(1, widest);
   s.query_starts = query_starts.data();
   s.key_starts = key_starts.data();
   const auto numbers = [&](int64_t count) {

@@ -65,10 +65,6 @@ HEADLIGHT_INLINE void for_some_rows(int64_t rows, const Body& body) {
   if (r < rows) body(std::integral_constant<int, 1>(), r);
 }
 
-// Vectors of columns that are worked on together with so many rows.
-template <int kRows>
-constexpr int kColsWith = 8 / kRows;
-
 // Rows that will be read next: the machine does not see them coming. The rows at hand are passed
 // over several times, and each time a part of those is asked for, so that memory is never idle.
 template <typename E>
@@ -89,13 +85,14 @@ struct Ahead {
 
 template <typename E>
 constexpr int64_t lines_of(int64_t dim) {
-  return dim * int64_t(sizeof(E)) / 64;
+  return (dim * int64_t(sizeof(E)) + 63) / 64;
 }
 
 // scores[r, n] = <queries[r], keys[n]> for kRows rows and kLanes / kRows keys.
 template <class S, int kRows, class E>
 HEADLIGHT_INLINE void decode_dots(const typename S::Scalar* queries, int64_t dim, const E* keys,
                                   int64_t key_stride, typename S::Scalar* scores) {
+  static_assert(S::kLanes % kRows == 0);
   constexpr int kKeys = S::kLanes / kRows;
   typename S::Vec sum[S::kLanes] = {};
   for (int64_t c = 0; c < dim; c += S::kLanes) {
@@ -187,7 +184,7 @@ HEADLIGHT_INLINE void decode_outputs(const typename S::Scalar* weights, int64_t 
                                      int64_t dim, Ahead<E> ahead, typename S::Scalar* sums) {
   const auto each_part = [&](const auto& body) HEADLIGHT_INLINE_LAMBDA {
     for_some_rows<S>(rows, [&](auto width, int64_t r) HEADLIGHT_INLINE_LAMBDA {
-      constexpr int kCols = kColsWith<decltype(width)::value>;
+      constexpr int kCols = 8 / decltype(width)::value;
       int64_t c = 0;
       for (; c + kCols * S::kLanes <= dim; c += kCols * S::kLanes)
         body(width, std::integral_constant<int, kCols>(), r, c);

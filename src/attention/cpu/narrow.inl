@@ -114,7 +114,7 @@ HEADLIGHT_INLINE void for_each_key(const Tile<S, 2>& t, const Body& body) {
 
 // <row, lanes> for a row of kDim numbers.
 template <class S, int kDim>
-HEADLIGHT_INLINE void narrow_product(const typename S::Scalar* row,
+HEADLIGHT_INLINE void dot_with_lanes(const typename S::Scalar* row,
                                      const typename S::Vec (&lanes)[kDim][2],
                                      typename S::Vec (&result)[2]) {
 #pragma GCC unroll 2
@@ -168,8 +168,8 @@ __attribute__((noinline)) bool narrow_gradients(const BackwardProblem<E>& p, con
   const auto meet_keys = [&](auto with_dropout) HEADLIGHT_INLINE_LAMBDA {
     for_each_key(t, [&](int64_t j, auto seen) HEADLIGHT_INLINE_LAMBDA {
       Vec weight[2], gradient[2];
-      narrow_product<S, kDim>(w.keys + j * kDim, queries, weight);
-      narrow_product<S, kDim>(w.values + j * kDim, grad_out, gradient);
+      dot_with_lanes<S, kDim>(w.keys + j * kDim, queries, weight);
+      dot_with_lanes<S, kDim>(w.values + j * kDim, grad_out, gradient);
 #pragma GCC unroll 2
       for (int v = 0; v < 2; ++v) {
         weight[v] = exp<S>(weight[v] - lse[v]);
@@ -288,9 +288,11 @@ bool narrow_backward_of(const BackwardProblem<E>& p, int64_t batch, int64_t kv_h
 template <class S, class E>
 bool narrow_backward(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head,
                      typename S::Scalar* memory) {
-  return larger(p.shape.head_dim, p.shape.value_dim) <= 2
-             ? narrow_backward_of<S, 2>(p, batch, kv_head, memory)
-             : narrow_backward_of<S, kWidestNarrow>(p, batch, kv_head, memory);
+  if constexpr (S::kLanes / 2 >= kWidestNarrow) {
+    if (larger(p.shape.head_dim, p.shape.value_dim) > 2)
+      return narrow_backward_of<S, kWidestNarrow>(p, batch, kv_head, memory);
+  }
+  return narrow_backward_of<S, 2>(p, batch, kv_head, memory);
 }
 
 }  // namespace
