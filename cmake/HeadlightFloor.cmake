@@ -34,9 +34,9 @@ function(headlight_compile_options target)
                          -ffp-contract=off -fvisibility=hidden -fPIC)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   if(HEADLIGHT_SANITIZE)
-    # Line numbers are enough, and following variables through the kernels takes an hour.
+    # Line numbers and few optimisations are enough: anything more takes an hour to compile.
     target_compile_options(${target} PRIVATE -fsanitize=${HEADLIGHT_SANITIZE}
-                           -fno-omit-frame-pointer -g1)
+                           -fno-omit-frame-pointer -O1 -g1)
     target_link_options(${target} PUBLIC -fsanitize=${HEADLIGHT_SANITIZE})
   endif()
 endfunction()
