@@ -124,8 +124,16 @@ at::Tensor loss_of(const Transformer& model, const at::Tensor& logits, const at:
   return cross_entropy(logits.flatten(0, -2), labels.reshape({-1}), false);
 }
 
-at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
-                const Pass& pass) {
+namespace {
+
+// Logits [rows, classes] for labels [rows]: of all places, or of those that have a label alone,
+// whose places in the flattened labels are then `places`.
+struct Judged {
+  at::Tensor logits, labels, places;
+};
+
+Judged judged(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
+              const Pass& pass) {
   check(model, inputs, pass);
   const bool image = model.config.patch > 0 && model.config.kind == Kind::encoder_only;
   const at::Tensor& read = image ? inputs.pixels : inputs.tokens;
@@ -133,24 +141,35 @@ at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor
       model.config.output_place == OutputPlace::every && !tells_partners(model.config, inputs);
   check_labels(model.config, labels, read.sizes().slice(0, every ? 2 : 1));
   const at::Tensor flat = labels.reshape({-1});
-  if (!every) return cross_entropy(logits(model, inputs, pass), flat, true, pass.label_smoothing);
+  if (!every) return {logits(model, inputs, pass), flat, {}};
   const at::Tensor scored = flat.ne(kUnscored).nonzero().squeeze(1);
   // Gathering rows costs two passes over them: worth it from a fifth on.
   if (!pass.capture && scored.numel() > 0 && scored.numel() * 5 <= flat.numel() * 4) {
     const at::Tensor x = forward(model, inputs, pass, scored);
-    return cross_entropy(output(model, transform(model, x)), flat.index_select(0, scored), true,
-                         pass.label_smoothing);
+    return {output(model, transform(model, x)), flat.index_select(0, scored), scored};
   }
-  return cross_entropy(logits(model, inputs, pass).flatten(0, 1), flat, true, pass.label_smoothing);
+  return {logits(model, inputs, pass).flatten(0, 1), flat, {}};
+}
+
+}  // namespace
+
+at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
+                const Pass& pass) {
+  const Judged all = judged(model, inputs, labels, pass);
+  return cross_entropy(all.logits, all.labels, true, pass.label_smoothing);
 }
 
 Evaluation evaluate(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
                     const Pass& pass) {
   c10::NoGradGuard no_grad;
-  const at::Tensor all_logits = logits(model, inputs, pass);
-  check_labels(model.config, labels, all_logits.sizes().slice(0, all_logits.dim() - 1));
-  const Scores all = scores(all_logits.flatten(0, -2), labels.reshape({-1}));
-  const at::Tensor host = labels.cpu().view({labels.size(0), -1});
+  const Judged part = judged(model, inputs, labels, pass);
+  Scores all = scores(part.logits, part.labels);
+  if (part.places.defined()) {
+    const at::Tensor places = part.places.cpu();
+    all.nats = at::zeros({labels.numel()}, at::kDouble).index_copy_(0, places, all.nats);
+    all.largest = at::zeros({labels.numel()}, at::kLong).index_copy_(0, places, all.largest);
+  }
+  const at::Tensor host = labels.cpu().reshape({labels.size(0), -1});
   const at::Tensor is_scored = host.ne(kUnscored);
   const at::Tensor right = all.largest.view(host.sizes()).eq(host).logical_and(is_scored);
   return {all.nats.view(host.sizes()).sum(1), right.sum(1), is_scored.sum(1)};

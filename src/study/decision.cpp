@@ -1,5 +1,6 @@
 #include "study/decision.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -104,9 +105,12 @@ std::vector<Cell> cells_of(const Settings& settings, const std::vector<FinishedR
         if (run.key.task == t && run.key.heads == heads) cell.runs.push_back(&run);
       if (cell.runs.empty()) continue;
       keep_best_rate(cell);
-      summarise(settings, cell);
       cells.push_back(std::move(cell));
     }
+  // Intervals take millions of draws each.
+  at::parallel_for(0, int64_t(cells.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) summarise(settings, cells[c]);
+  });
   return cells;
 }
 
@@ -141,6 +145,20 @@ std::optional<Comparison> compare(const Settings& settings, const Cell& cell, co
                                    : heads::verdict(interval.low, interval.high, margin);
   if (c.verdict == "not decided") c.more_seeds = heads::seeds_to_halve(int64_t(items.size()));
   return c;
+}
+
+// All `cells` but `against` with it, in their order.
+std::vector<Comparison> compare_all(const Settings& settings, const std::vector<const Cell*>& cells,
+                                    const Cell* against) {
+  std::vector<std::optional<Comparison>> all(cells.size());
+  at::parallel_for(0, int64_t(cells.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c)
+      if (cells[c] != against) all[c] = compare(settings, *cells[c], *against);
+  });
+  std::vector<Comparison> made;
+  for (std::optional<Comparison>& one : all)
+    if (one) made.push_back(std::move(*one));
+  return made;
 }
 
 std::string heads_text(int64_t heads) {
@@ -190,7 +208,6 @@ struct Words {
 std::string sentence(const Settings& settings, size_t task, const std::vector<const Cell*>& cells,
                      const std::vector<Comparison>& with_best, const Cell* best) {
   const TaskPlan& plan = settings.tasks[task];
-  if (cells.empty()) return "No run of this task is done yet.";
   const Words words{.loss = judged_by_loss(plan)};
   const std::string after = fmt::format("After {} steps", plan.steps);
   if (cells.size() == 1)
@@ -257,22 +274,23 @@ Decision decide(const Settings& settings, const std::vector<FinishedRun>& runs) 
                                                       : cell->accuracy_mean > best->accuracy_mean))
         best = cell;
 
+    if (cells.empty()) {
+      decision.sentences.push_back("No run of this task is done yet.");
+      continue;
+    }
     // Every count with the fewest heads, Holm-corrected, …
-    std::vector<Comparison> with_fewest, with_best;
-    for (size_t i = 1; i < cells.size(); ++i)
-      if (auto c = compare(settings, *cells[i], *cells[0])) with_fewest.push_back(*c);
+    std::vector<Comparison> with_fewest = compare_all(settings, cells, cells[0]);
     std::vector<double> p;
     for (const Comparison& c : with_fewest) p.push_back(c.p);
     const std::vector<double> corrected = heads::holm(p);
     for (size_t i = 0; i < with_fewest.size(); ++i) with_fewest[i].p_holm = corrected[i];
     // … and with the best, which is what a person wants to know.
-    for (const Cell* cell : cells)
-      if (cell != best)
-        if (auto c = compare(settings, *cell, *best)) with_best.push_back(*c);
+    const std::vector<Comparison> with_best =
+        best == cells[0] ? with_fewest : compare_all(settings, cells, best);
 
     decision.sentences.push_back(sentence(settings, t, cells, with_best, best));
     decision.comparisons.insert(decision.comparisons.end(), with_fewest.begin(), with_fewest.end());
-    if (!cells.empty() && best != cells[0])
+    if (best != cells[0])
       decision.comparisons.insert(decision.comparisons.end(), with_best.begin(), with_best.end());
   }
   return decision;

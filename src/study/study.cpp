@@ -136,10 +136,13 @@ std::optional<std::vector<FinishedRun>> carry_out(const Folder& folder,
       }
     }
   };
-  // The caller's thread keeps its own number of libtorch threads.
+  // What workers say of their own threads is the beginning of every other's that has not spoken
+  // yet.
+  const int threads = at::get_num_threads();
   std::vector<std::jthread> workers;
   for (int job = 0; job < jobs; ++job) workers.emplace_back(worker);
   workers.clear();
+  at::set_num_threads(threads);
   if (failure) std::rethrow_exception(failure);
   if (stopped) return std::nullopt;
   std::vector<FinishedRun> runs;
