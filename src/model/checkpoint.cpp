@@ -138,9 +138,9 @@ std::vector<NamedTensor> tensors_in(const std::string& model_type, const Transfo
 
 void save_as(const nlohmann::ordered_json& config, const Transformer& model,
              const std::filesystem::path& folder) {
-  write_model(tensors_in(config.at("model_type").get<std::string>(), model,
-                         is_written_by_transformers),
-              config, folder);
+  write_model(
+      tensors_in(config.at("model_type").get<std::string>(), model, is_written_by_transformers),
+      config, folder);
 }
 
 std::vector<std::string> class_names(const std::filesystem::path& folder, int64_t classes) {

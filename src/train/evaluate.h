@@ -19,7 +19,7 @@ struct Evaluation {
   double loss = 0;      // nats, mean over scored positions
   double accuracy = 0;  // share of scored positions whose best class is the label
   // Of each sequence that has a scored position:
-  std::vector<double> items;        // accuracy
+  std::vector<double> items;  // accuracy
   // Nats, so that their mean is the loss: one with more scored positions weighs more.
   std::vector<double> item_losses;
 };
