@@ -54,7 +54,7 @@ nlohmann::json transformers_json(const Config& config) {
       const Config read = completed(one->config(ConfigReader(json, "config.json"), names));
       if (spelled_out(read) == spelled_out(config)) return json;
     } catch (const Error&) {
-      // Not a model of that architecture.
+      continue;  // not a model of that architecture
     }
   }
   return nullptr;
