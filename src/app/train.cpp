@@ -280,8 +280,8 @@ void train_in(const train::Processes& processes, const TrainOptions& o, const Co
                                                    : "--out is missing: the folder of the model");
     run = resumes ? resumed(o) : run_of(o, common, processes);
     train::validate(run.settings);
-    train::config_of(
-        run, train::kAnyVocabulary);  // says what is wrong with sizes before anything is read
+    // Says what is wrong with sizes before anything is read.
+    train::config_of(run, train::kAnyVocabulary);
     is_new = !fs::exists(folder);
     if (!resumes) begin_folder(folder, run);
     return nlohmann::json(run).dump();

@@ -136,8 +136,8 @@ std::optional<std::vector<FinishedRun>> carry_out(const Folder& folder,
       }
     }
   };
-  // What workers say of their own threads is the beginning of every other's that has not spoken
-  // yet.
+  // libtorch gives a thread that has not set its number of threads the number set last, which is
+  // the 1 of a worker.
   const int threads = at::get_num_threads();
   std::vector<std::jthread> workers;
   for (int job = 0; job < jobs; ++job) workers.emplace_back(worker);

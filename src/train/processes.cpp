@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <thread>
@@ -157,6 +158,8 @@ struct Processes::Group {
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
 
   explicit Group(const Place& place) : rank(place.rank), size(place.size) {
+    // Writing to a process that is lost shall be an error that says so.
+    std::signal(SIGPIPE, SIG_IGN);
     // What is fatal only: the rest says again, with stacks of calls, what the exceptions say.
     if (variable("TORCH_CPP_LOG_LEVEL").empty()) FLAGS_caffe2_log_level = 3;
     const std::string address = address_towards(place.address, place.port);

@@ -1,11 +1,13 @@
 // Learning to write or to read from files of text: everything that decides such a run.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "headlight/error.h"
 #include "model/config.h"
 #include "train/settings.h"
 
@@ -16,7 +18,7 @@ namespace headlight::train {
 // that are masked.
 enum class TextKind { translate, summarize, answer, caption, lm, classify, mlm };
 
-// As run.json and the command line name them.
+// As run.json and the command line name them, in the order of the enumeration.
 inline const std::vector<std::string> kTextKinds{"translate", "summarize", "answer", "caption",
                                                  "lm",        "classify",  "mlm"};
 
@@ -58,13 +60,16 @@ inline constexpr int64_t kAnyVocabulary = 1024;
 nlohmann::ordered_json bert_config(const model::Config& config,
                                    const std::vector<std::string>& labels);
 
-NLOHMANN_JSON_SERIALIZE_ENUM(TextKind, {{TextKind::translate, "translate"},
-                                        {TextKind::summarize, "summarize"},
-                                        {TextKind::answer, "answer"},
-                                        {TextKind::caption, "caption"},
-                                        {TextKind::lm, "lm"},
-                                        {TextKind::classify, "classify"},
-                                        {TextKind::mlm, "mlm"}})
+template <typename J>
+void to_json(J& json, TextKind kind) {
+  json = kTextKinds[size_t(kind)];
+}
+template <typename J>
+void from_json(const J& json, TextKind& kind) {
+  const auto name = std::ranges::find(kTextKinds, json.template get<std::string>());
+  if (name == kTextKinds.end()) throw Error(ErrorKind::bad_input, "there is no kind " + json.dump());
+  kind = TextKind(name - kTextKinds.begin());
+}
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, data, valid, vocabulary, lower_case, length,
                                    layers, dim, heads, ffn, dropout, image_size, patch, skip_bad,
                                    threads, settings)

@@ -71,3 +71,9 @@ def test_a_mistyped_option_is_answered_with_the_nearest(headlight):
 
 def test_an_instruction_set_that_does_not_exist_is_refused(headlight):
     headlight("--version", code=2, environment={"HEADLIGHT_ISA": "abacus"})
+
+
+def test_what_the_file_system_refuses_names_the_path(headlight):
+    name = "a" * 300  # no file system takes it
+    err = headlight("inspect", name, "--text", "x", code=3).err
+    assert name in err.replace("\n", "") and "too long" in err

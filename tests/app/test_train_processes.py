@@ -145,6 +145,7 @@ def test_a_lost_process_ends_the_others_and_the_folder_goes_on(alone, tmp_path, 
     folder, data, _ = alone
     processes = start([*data["lm"], "--out", tmp_path / "model", *LONG], job_of(2), folder)
     wait_for_model(tmp_path / "model", processes)
+    processes[1 - lost].send_signal(signal.SIGPIPE)  # as comes of writing to the lost one
     processes[lost].kill()
     written = ends(processes, [-9, 4] if lost == 0 else [4, -9])
     error = written[1 - lost][1]

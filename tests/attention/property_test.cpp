@@ -18,9 +18,10 @@ std::string describe(uint64_t seed, const Case& c, const KernelTable& table) {
   return text;
 }
 
-TEST(Attention, AgreesWithTheDefinitionOnRandomShapesLayoutsAndOptions) {
-  for (uint64_t seed = 1; seed <= 300; ++seed) {
-    const Case c = random_case(seed);
+// Seeds 1 to count, in turn in all layouts and on one or two threads.
+void agrees_with_the_definition(Case (*case_of)(uint64_t), uint64_t count) {
+  for (uint64_t seed = 1; seed <= count; ++seed) {
+    const Case c = case_of(seed);
     const Results expected = oracle(c);
     RunOptions how;
     how.layout = static_cast<Layout>(seed % 3);
@@ -34,19 +35,12 @@ TEST(Attention, AgreesWithTheDefinitionOnRandomShapesLayoutsAndOptions) {
   }
 }
 
+TEST(Attention, AgreesWithTheDefinitionOnRandomShapesLayoutsAndOptions) {
+  agrees_with_the_definition(random_case, 300);
+}
+
 TEST(Attention, AgreesWithTheDefinitionOnNarrowHeads) {
-  for (uint64_t seed = 1; seed <= 150; ++seed) {
-    const Case c = random_narrow_case(seed);
-    const Results expected = oracle(c);
-    RunOptions how;
-    how.layout = static_cast<Layout>(seed % 3);
-    for (const KernelTable* table : tables_under_test()) {
-      SCOPED_TRACE(describe(seed, c, *table));
-      expect_near(run_case<float>(*table, c, how), expected, kFloatTolerance);
-      expect_near(run_case<double>(*table, c, how), expected, kDoubleTolerance);
-      if (testing::Test::HasFatalFailure()) return;
-    }
-  }
+  agrees_with_the_definition(random_narrow_case, 150);
 }
 
 }  // namespace

@@ -304,7 +304,7 @@ void sum_parts(const typename S::Scalar* first, int64_t parts_stride, int64_t pa
 
 template <class S, class E>
 int64_t backward_workspace(const BackwardProblem<E>& p, int64_t keys) {
-  const int64_t narrow = is_narrow<S>(p) ? narrow_scratch<S>(p.most_keys, nullptr).size : 0;
+  const int64_t narrow = is_narrow<S>(p) ? narrow_scratch<S, E>(p.most_keys, nullptr).size : 0;
   return larger(narrow,
                 backward_scratch<S>(p, keys, static_cast<typename S::Scalar*>(nullptr)).size);
 }

@@ -28,16 +28,18 @@ template <typename T>
 struct NarrowScratch {
   T* keys;         // [keys, dim]
   T* values;       // [keys, dim]
-  T* queries;      // [dim, lanes], times scale
-  T* grad_out;     // [dim, lanes]
-  T* out;          // [dim, lanes], then the gradient of the queries
-  T* rows;         // [lanes, padded dim] on the way from or to 16 bits
+  PreparedTile<T> tile;
+  T* lanes;        // [dim, lanes] outputs, then the gradient of the queries
+  // [lanes, padded dim] on the way from or to 16 bits; else null.
+  T* query_rows;
+  T* grad_out_rows;
+  T* out_rows;
   T* grad_keys;    // [keys, dim, vector]
   T* grad_values;  // [keys, dim, vector]
   int64_t size;    // of all of it
 };
 
-template <class S>
+template <class S, class E>
 HEADLIGHT_INLINE NarrowScratch<typename S::Scalar> narrow_scratch(int64_t most_keys,
                                                                   typename S::Scalar* memory) {
   using T = typename S::Scalar;
@@ -52,10 +54,17 @@ HEADLIGHT_INLINE NarrowScratch<typename S::Scalar> narrow_scratch(int64_t most_k
   const int64_t packed = round_up(most_keys * kWidestNarrow, S::kLanes);
   s.keys = take(packed);
   s.values = take(packed);
-  s.queries = take(kWidestNarrow * kLanes);
-  s.grad_out = take(kWidestNarrow * kLanes);
-  s.out = take(kWidestNarrow * kLanes);
-  s.rows = take(kLanes * S::kLanes);
+  s.tile.queries = take(kWidestNarrow * kLanes);
+  s.tile.grad_out = take(kWidestNarrow * kLanes);
+  s.tile.lse = take(kLanes);
+  s.tile.delta = take(kLanes);
+  s.lanes = take(kWidestNarrow * kLanes);
+  const auto take_rows = [&] {
+    return std::is_same_v<E, T> ? nullptr : take(kLanes * S::kLanes);
+  };
+  s.query_rows = take_rows();
+  s.grad_out_rows = take_rows();
+  s.out_rows = take_rows();
   s.grad_keys = take(packed * S::kLanes);
   s.grad_values = take(packed * S::kLanes);
   return s;
@@ -134,34 +143,19 @@ __attribute__((noinline)) bool narrow_gradients(const BackwardProblem<E>& p, con
   using Vec = typename S::Vec;
   constexpr int64_t kLanes = 2 * S::kLanes;
   const int64_t row = t.sequence.first_query + t.first;
+  prepare_tile(p, t,
+               readable_rows<S>(row_of(p.q, t.batch, t.head, row), p.q.row_stride, t.rows,
+                                p.shape.head_dim, w.query_rows, S::kLanes),
+               readable_rows<S>(row_of(p.grad_out, t.batch, t.head, row), p.grad_out.row_stride,
+                                t.rows, p.shape.value_dim, w.grad_out_rows, S::kLanes),
+               w.tile, w.lanes, w.out_rows);
   Vec queries[kDim][2], grad_out[kDim][2], grad_queries[kDim][2], lse[2], delta[2];
-  const auto to_lanes = [&](const HeadTensor<const E>& x, int64_t dim, T factor,
-                            T* lanes) HEADLIGHT_INLINE_LAMBDA {
-    const E* rows = row_of(x, t.batch, t.head, row);
-    if constexpr (std::is_same_v<E, T>) {
-      rows_to_lanes<S>(rows, x.row_stride, t.rows, kLanes, dim, factor, lanes);
-      for (int64_t e = dim * kLanes; e < kDim * kLanes; ++e) lanes[e] = 0;
-    } else {
-      pack_rows<S, kDim>(rows, x.row_stride, t.rows, dim, w.rows);
-      rows_to_lanes<S>(w.rows, kDim, t.rows, kLanes, kDim, factor, lanes);
-    }
-  };
-  to_lanes(p.q, p.shape.head_dim, p.scale, w.queries);
-  to_lanes(p.grad_out, p.shape.value_dim, T(1), w.grad_out);
-  to_lanes(p.out, p.shape.value_dim, T(1), w.out);
-  T lse_of_rows[kLanes];
-  const T* from = p.lse + first_row(p.shape, t.batch, t.head) + t.first;
-  for (int64_t r = 0; r < kLanes; ++r) {
-    lse_of_rows[r] = r < t.rows && from[r] != -kInfinity<T> ? from[r] : kInfinity<T>;
-  }
   for (int v = 0; v < 2; ++v) {
-    lse[v] = S::load(lse_of_rows + v * S::kLanes);
-    delta[v] = S::zero();
+    lse[v] = S::load(w.tile.lse + v * S::kLanes);
+    delta[v] = S::load(w.tile.delta + v * S::kLanes);
     for (int c = 0; c < kDim; ++c) {
-      const int64_t at = c * kLanes + v * S::kLanes;
-      queries[c][v] = S::load(w.queries + at);
-      grad_out[c][v] = S::load(w.grad_out + at);
-      delta[v] += grad_out[c][v] * S::load(w.out + at);
+      queries[c][v] = S::load(w.tile.queries + c * kLanes + v * S::kLanes);
+      grad_out[c][v] = S::load(w.tile.grad_out + c * kLanes + v * S::kLanes);
       grad_queries[c][v] = S::zero();
     }
   }
@@ -214,11 +208,11 @@ __attribute__((noinline)) bool narrow_gradients(const BackwardProblem<E>& p, con
   T factors[kLanes];
   for (int64_t r = 0; r < kLanes; ++r) factors[r] = p.scale;
   for (int c = 0; c < kDim; ++c) {
-    for (int v = 0; v < 2; ++v) S::store(w.out + c * kLanes + v * S::kLanes, grad_queries[c][v]);
+    for (int v = 0; v < 2; ++v) S::store(w.lanes + c * kLanes + v * S::kLanes, grad_queries[c][v]);
   }
-  lanes_to_elements<S>(w.out, kLanes, p.shape.head_dim, factors, t.rows,
-                       row_of(p.grad_q, t.batch, t.head, row), p.grad_q.row_stride, w.rows);
-  return !any_not_finite<S>(w.out, kDim * kLanes);
+  lanes_to_elements<S>(w.lanes, kLanes, p.shape.head_dim, factors, t.rows,
+                       row_of(p.grad_q, t.batch, t.head, row), p.grad_q.row_stride, w.query_rows);
+  return !any_not_finite<S>(w.lanes, kDim * kLanes);
 }
 
 // rows [count, dim] = the sums over lanes of x [count, kDim, vector], which is overwritten; returns
@@ -249,7 +243,7 @@ template <class S, int kDim, class E>
 bool narrow_backward_of(const BackwardProblem<E>& p, int64_t batch, int64_t kv_head,
                         typename S::Scalar* memory) {
   using T = typename S::Scalar;
-  const NarrowScratch<T> w = narrow_scratch<S>(p.most_keys, memory);
+  const NarrowScratch<T> w = narrow_scratch<S, E>(p.most_keys, memory);
   const Sequence sequence = sequence_of(p.shape, batch);
   const int64_t keys = sequence.keys;
   const int64_t row = sequence.first_key;
@@ -257,6 +251,8 @@ bool narrow_backward_of(const BackwardProblem<E>& p, int64_t batch, int64_t kv_h
                      w.keys);
   pack_rows<S, kDim>(row_of(p.v, batch, kv_head, row), p.v.row_stride, keys, p.shape.value_dim,
                      w.values);
+  // Columns that the tiles of narrower heads do not fill.
+  for (int64_t e = 0; e < kDim * 2 * S::kLanes; ++e) w.tile.queries[e] = w.tile.grad_out[e] = 0;
   for (int64_t e = 0; e < round_up(keys * kDim, S::kLanes); ++e) {
     S::store(w.grad_keys + e * S::kLanes, S::zero());
     S::store(w.grad_values + e * S::kLanes, S::zero());
