@@ -67,7 +67,8 @@ void to_json(J& json, TextKind kind) {
 template <typename J>
 void from_json(const J& json, TextKind& kind) {
   const auto name = std::ranges::find(kTextKinds, json.template get<std::string>());
-  if (name == kTextKinds.end()) throw Error(ErrorKind::bad_input, "there is no kind " + json.dump());
+  if (name == kTextKinds.end())
+    throw Error(ErrorKind::bad_input, "there is no kind " + json.dump());
   kind = TextKind(name - kTextKinds.begin());
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, data, valid, vocabulary, lower_case, length,

@@ -26,10 +26,10 @@ HEADLIGHT_INLINE bool is_narrow(const Problem<typename S::Scalar>& p) {
 
 template <typename T>
 struct NarrowScratch {
-  T* keys;         // [keys, dim]
-  T* values;       // [keys, dim]
+  T* keys;    // [keys, dim]
+  T* values;  // [keys, dim]
   PreparedTile<T> tile;
-  T* lanes;        // [dim, lanes] outputs, then the gradient of the queries
+  T* lanes;  // [dim, lanes] outputs, then the gradient of the queries
   // [lanes, padded dim] on the way from or to 16 bits; else null.
   T* query_rows;
   T* grad_out_rows;
@@ -59,9 +59,7 @@ HEADLIGHT_INLINE NarrowScratch<typename S::Scalar> narrow_scratch(int64_t most_k
   s.tile.lse = take(kLanes);
   s.tile.delta = take(kLanes);
   s.lanes = take(kWidestNarrow * kLanes);
-  const auto take_rows = [&] {
-    return std::is_same_v<E, T> ? nullptr : take(kLanes * S::kLanes);
-  };
+  const auto take_rows = [&] { return std::is_same_v<E, T> ? nullptr : take(kLanes * S::kLanes); };
   s.query_rows = take_rows();
   s.grad_out_rows = take_rows();
   s.out_rows = take_rows();
