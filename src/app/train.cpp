@@ -14,6 +14,7 @@
 #include "app/interrupt.h"
 #include "headlight/error.h"
 #include "model/checkpoint.h"
+#include "model/next_token.h"
 #include "report/number.h"
 #include "report/progress.h"
 #include "report/table.h"
@@ -31,7 +32,7 @@ using Json = nlohmann::ordered_json;
 struct TrainOptions {
   std::string kind = "translate", size = "small";
   std::vector<std::string> data, valid;
-  fs::path out, resume;
+  fs::path from, out, resume;
   bool keep_case = false, skip_bad = false;
   // What replaces a default of the kind and size.
   std::optional<int64_t> vocabulary, length, layers, dim, heads, ffn, image_size, patch, steps,
@@ -50,6 +51,31 @@ std::vector<fs::path> absolute(const std::vector<std::string>& files) {
   return paths;
 }
 
+// The sizes of a checkpoint that is trained on, and what is usual for it.
+void go_on_from(const TrainOptions& o, train::TextRun& run) {
+  const bool sizes = o.vocabulary || o.layers || o.dim || o.heads || o.ffn || o.keep_case;
+  if (sizes || o.size != "small")
+    throw Error(ErrorKind::usage,
+                "--from: the checkpoint says sizes and vocabulary; leave --size, --layers, --dim, "
+                "--heads, --ffn, --vocabulary and --keep-case away");
+  run.from = fs::absolute(o.from).lexically_normal();
+  const model::Config config = model::load(run.from).config;
+  run.layers = config.layers;
+  run.dim = config.dim;
+  run.heads = config.heads;
+  run.ffn = config.ffn;
+  run.vocabulary = config.vocabulary;
+  run.dropout = config.dropout;
+  run.lower_case = false;
+  if (const int64_t longest = model::longest_sequence(config); longest > 0)
+    run.length = std::min(run.length, longest);
+  run.settings.steps = 2000;
+  run.settings.warmup = 200;
+  run.settings.schedule = train::Schedule::cosine;
+  run.settings.learning_rate = 1e-4;
+  run.settings.evaluate_every = 200;
+}
+
 train::TextRun run_of(const TrainOptions& o, const Common& common,
                       const train::Processes& processes) {
   train::TextRun run = train::defaults_of(Json(o.kind).get<train::TextKind>(), o.size);
@@ -59,6 +85,7 @@ train::TextRun run_of(const TrainOptions& o, const Common& common,
   run.threads = thread_count(common);
   // One per core is for all processes of the host together.
   if (common.threads == 0) run.threads = std::max(1, run.threads / processes.on_this_host());
+  if (!o.from.empty()) go_on_from(o, run);
   replace(run.vocabulary, o.vocabulary);
   replace(run.length, o.length);
   replace(run.layers, o.layers);
@@ -281,7 +308,7 @@ void train_in(const train::Processes& processes, const TrainOptions& o, const Co
     run = resumes ? resumed(o) : run_of(o, common, processes);
     train::validate(run.settings);
     // Says what is wrong with sizes before anything is read.
-    train::config_of(run, train::kAnyVocabulary);
+    if (run.from.empty()) train::config_of(run, train::kAnyVocabulary);
     is_new = !fs::exists(folder);
     if (!resumes) begin_folder(folder, run);
     return nlohmann::json(run).dump();
@@ -355,6 +382,10 @@ void add_train(CLI::App& program, Common& common) {
   verb->add_option("--length", o.length, "Longer pairs are left out, in tokens [256]")->group(what);
 
   auto* model = "The model";
+  verb->add_option("--from", o.from,
+                   "Go on from a checkpoint: its weights, sizes and vocabulary, on this data")
+      ->type_name("MODEL")
+      ->group(model);
   verb->add_option("--size", o.size, "small, or base (Vaswani et al.'s); the rest changes it")
       ->check(CLI::IsMember({"small", "base"}))
       ->capture_default_str()

@@ -5,12 +5,14 @@
 #include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "headlight/error.h"
 #include "model/architecture/architecture.h"
 #include "model/parameters.h"
 #include "model/tensor_intake.h"
 #include "tensorfile/atomic_file.h"
+#include "tensorfile/atomic_folder.h"
 #include "tensorfile/json_file.h"
 #include "tensorfile/safetensors.h"
 
@@ -64,6 +66,16 @@ void write_model(const std::vector<NamedTensor>& tensors, const nlohmann::ordere
   }
   tensorfile::write_safetensors(folder / "model.safetensors", arrays, {{"format", "pt"}});
   tensorfile::write_file_atomically(folder / "config.json", config.dump(2) + "\n");
+}
+
+// No weights in whatever form, which are written anew, and not how they were trained.
+bool is_beside_weights(const std::filesystem::path& path) {
+  static const std::set<std::string> kEndings = {".safetensors", ".bin",       ".pt",   ".pth",
+                                                 ".ckpt",        ".h5",        ".onnx", ".msgpack",
+                                                 ".gguf",        ".onnx_data", ".ot"};
+  const std::string name = path.filename().string();
+  return path != "config.json" && path != "run.json" && !name.ends_with(".safetensors.index.json") &&
+         !name.ends_with(".bin.index.json") && !kEndings.contains(path.extension().string());
 }
 
 TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& file) {
@@ -141,6 +153,22 @@ void save_as(const nlohmann::ordered_json& config, const Transformer& model,
   write_model(
       tensors_in(config.at("model_type").get<std::string>(), model, is_written_by_transformers),
       config, folder);
+}
+
+Transformer with_new_output(const Transformer& model, const nlohmann::ordered_json& config,
+                            uint64_t seed) {
+  const nlohmann::json json = config;
+  const Architecture* const architecture =
+      find_architecture(json.at("model_type").get<std::string>());
+  const TensorNames none([](const std::string&) { return false; });
+  Transformer fresh =
+      initialised(completed(architecture->config(ConfigReader(json, "config.json"), none)), seed);
+  fresh.encoder = model.encoder;
+  return fresh;
+}
+
+void copy_beside_weights(const std::filesystem::path& from, const std::filesystem::path& to) {
+  tensorfile::copy_files(from, to, is_beside_weights);
 }
 
 std::vector<std::string> class_names(const std::filesystem::path& folder, int64_t classes) {

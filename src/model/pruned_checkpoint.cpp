@@ -13,7 +13,6 @@
 #include "model/pruned_record.h"
 #include "model/tensor_intake.h"
 #include "model/uniform_heads.h"
-#include "tensorfile/atomic_folder.h"
 #include "tensorfile/json_file.h"
 #include "tensorfile/safetensors_writer.h"
 
@@ -132,16 +131,6 @@ void add_record(Json& config, const Json& before, const Pruned& pruned, PrunedKi
   config[kPrunedRecord] = history;
 }
 
-// Weights in whatever form, which are written anew or would be those of the larger model.
-bool is_no_weight(const fs::path& path) {
-  static const std::set<std::string> kEndings = {".safetensors", ".bin",       ".pt",   ".pth",
-                                                 ".ckpt",        ".h5",        ".onnx", ".msgpack",
-                                                 ".gguf",        ".onnx_data", ".ot"};
-  const std::string name = path.filename().string();
-  return path != "config.json" && !name.ends_with(".safetensors.index.json") &&
-         !name.ends_with(".bin.index.json") && !kEndings.contains(path.extension().string());
-}
-
 }  // namespace
 
 const char* name_of(PrunedKind kind) {
@@ -181,7 +170,7 @@ void write_pruned(const Pruned& pruned, PrunedKind kind, const fs::path& folder)
   }
   add_record(config, before, pruned, kind);
   tensorfile::write_file_atomically(folder / "config.json", config.dump(2) + "\n");
-  tensorfile::copy_files(pruned.from, folder, is_no_weight);
+  copy_beside_weights(pruned.from, folder);
 }
 
 int64_t weight_bytes(const fs::path& folder) {

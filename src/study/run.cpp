@@ -177,9 +177,9 @@ std::optional<RunResult> carry_out(const Settings& settings, const RunKey& key,
     trained = train::train_text(run, *material.text, run_folder, observer);
   } else {
     config = model_config(settings, task_plan, material.task->info(), key.heads);
-    trained = train::train(config, *material.task, material.test,
-                           training_settings(settings, task_plan, key.seed, key.rate), run_folder,
-                           observer);
+    const train::Settings training = training_settings(settings, task_plan, key.seed, key.rate);
+    trained = train::train(model::initialised(config, training.seed), *material.task, material.test,
+                           training, run_folder, observer);
   }
   if (!trained.finished) return std::nullopt;
 

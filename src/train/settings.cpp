@@ -44,18 +44,20 @@ void validate(const Settings& s) {
     require(s.warmup >= 1, "warmup", double(s.warmup), "at least 1 with the inverse_sqrt schedule");
 }
 
-double learning_rate_at(const Settings& s, int64_t step) {
-  if (step < s.warmup) return s.learning_rate * double(step + 1) / double(s.warmup);
+double learning_rate_at(const Settings& s, int64_t step, double spent) {
+  const double warm = s.warmup == 0 ? 1 : std::max(double(step + 1) / double(s.warmup), 10 * spent);
+  if (warm < 1) return s.learning_rate * warm;
   switch (s.schedule) {
     case Schedule::constant:
       return s.learning_rate;
     case Schedule::cosine: {
-      const double done =
+      const double steps_done =
           double(step - s.warmup) / double(std::max<int64_t>(1, s.steps - s.warmup));
+      const double done = std::clamp(std::max(steps_done, spent), 0.0, 1.0);
       return s.learning_rate * 0.5 * (1 + std::cos(std::numbers::pi * done));
     }
     case Schedule::inverse_sqrt:
-      return s.learning_rate * std::sqrt(double(s.warmup) / double(step + 1));
+      return s.learning_rate * std::sqrt(std::min(1.0, double(s.warmup) / double(step + 1)));
   }
   return s.learning_rate;
 }

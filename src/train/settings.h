@@ -29,18 +29,20 @@ struct Settings {
   int64_t evaluate_every = 25;
   double target_accuracy = 0.95;  // for "steps to target"
   bool stop_at_target = false;
-  double budget_seconds = 0;  // the run ends after so much time in steps and evaluations; 0: never
+  // The run ends after so much time in steps and evaluations; 0: never.
+  double budget_seconds = 0;
   double checkpoint_seconds = 30;  // time between checkpoints; does not change the numbers
 };
 
 // Throws Error(usage) naming the setting, its value and what would be right.
 void validate(const Settings& settings);
 
-// The learning rate of a step, counted from 0.
+// The learning rate of a step, counted from 0, when so much of the budget is spent (0 to 1; 0
+// without one). A warm-up ends after its steps or a tenth of the budget, whatever is first.
 //   constant      rate
-//   cosine        from rate to 0 at the last step
+//   cosine        from rate to 0 at the last step or the end of the budget
 //   inverse_sqrt  rate * sqrt(warmup / step) after the warm-up (Vaswani et al. 2017)
-double learning_rate_at(const Settings& settings, int64_t step);
+double learning_rate_at(const Settings& settings, int64_t step, double spent = 0);
 
 NLOHMANN_JSON_SERIALIZE_ENUM(Optimizer, {{Optimizer::adam, "adam"}, {Optimizer::adamw, "adamw"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(Schedule, {{Schedule::constant, "constant"},

@@ -29,6 +29,8 @@ inline bool only_reads(TextKind kind) {
 
 struct TextRun {
   TextKind kind = TextKind::translate;
+  // A checkpoint to go on from, which then says vocabulary and sizes; empty: a new model.
+  std::filesystem::path from;
   // Two parallel files or one with tabs; answer: what task::read_questions() reads;
   // caption: what task::read_captions() reads; lm, mlm: lines; classify: pairs of text and label.
   std::vector<std::filesystem::path> data;
@@ -71,7 +73,7 @@ void from_json(const J& json, TextKind& kind) {
     throw Error(ErrorKind::bad_input, "there is no kind " + json.dump());
   kind = TextKind(name - kTextKinds.begin());
 }
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, data, valid, vocabulary, lower_case, length,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, from, data, valid, vocabulary, lower_case, length,
                                    layers, dim, heads, ffn, dropout, image_size, patch, skip_bad,
                                    threads, settings)
 

@@ -10,6 +10,7 @@
 
 #include "headlight/error.h"
 #include "model/checkpoint.h"
+#include "model/next_token.h"
 #include "score/answer.h"
 #include "score/chrf.h"
 #include "score/evaluation.h"
@@ -22,6 +23,7 @@
 #include "task/random.h"
 #include "task/sequences_task.h"
 #include "task/text_model.h"
+#include "task/token_lines.h"
 #include "tensorfile/atomic_file.h"
 #include "text/learned_pieces.h"
 #include "text/letter_case.h"
@@ -77,7 +79,7 @@ std::vector<std::string> labels_of(const TextRun& run, const task::ParallelText&
 void check_labels(const TextRun& run, const task::ParallelText& valid,
                   const std::vector<std::string>& labels) {
   for (size_t i = 0; i < valid.targets.size(); ++i)
-    if (!text::is_blank(valid.targets[i]) && !std::ranges::binary_search(labels, valid.targets[i]))
+    if (!text::is_blank(valid.targets[i]) && std::ranges::count(labels, valid.targets[i]) == 0)
       throw Error(
           ErrorKind::bad_input,
           fmt::format("{}: line {}: the label \"{}\" is not among those to learn from: {}",
@@ -137,6 +139,22 @@ task::Sequence encoded(const text::Tokenizer& tokenizer, const std::string& line
   return {ids.begin(), ids.end()};
 }
 
+// What a decoder reads first, what ends a text that a language model goes on with, and what rows
+// are filled up with.
+struct Marks {
+  int64_t begin = text::kBegin, end = text::kEnd, padding = text::kPadding;
+};
+
+Marks marks_of(const model::Config& config, const text::Tokenizer& tokenizer) {
+  Marks marks{.begin = config.start_token, .end = -1, .padding = 0};
+  if (config.padding_token >= 0) marks.padding = config.padding_token;  // positions count from it
+  if (config.kind != model::Kind::decoder_only) return marks;
+  marks.end = config.end_tokens.front();
+  const text::Encoding some = text::encode(tokenizer, "a");
+  marks.begin = some.size() > 0 && some.special[0] ? some.ids[0] : marks.end;
+  return marks;
+}
+
 struct Encoded {
   task::Sequences sequences;
   task::ParallelText text;  // of what was kept
@@ -146,20 +164,19 @@ struct Encoded {
 // A classifier's targets are numbers of labels.
 Encoded encode_all(const TextRun& run, const task::Captions& data,
                    const std::vector<std::string>& labels, const text::Tokenizer& source,
-                   const text::Tokenizer& target) {
+                   const text::Tokenizer& target, const Marks& marks) {
   const bool alone = run.kind == TextKind::lm || run.kind == TextKind::mlm;
   Encoded all;
   const task::ParallelText& text = data.text;
   for (size_t i = 0; i < text.targets.size(); ++i) {
     task::Sequence from, to;
     if (run.kind == TextKind::classify)
-      to = {
-          static_cast<int32_t>(std::ranges::lower_bound(labels, text.targets[i]) - labels.begin())};
+      to = {static_cast<int32_t>(std::ranges::find(labels, text.targets[i]) - labels.begin())};
     else
       to = encoded(target, text.targets[i]);
     if (run.kind == TextKind::lm) {  // the tokenizer puts <s> before a prompt; targets end instead
-      to.erase(to.begin());
-      to.push_back(static_cast<int32_t>(text::kEnd));
+      if (!to.empty() && to.front() == marks.begin) to.erase(to.begin());
+      to.push_back(static_cast<int32_t>(marks.end));
     } else if (!alone && run.kind != TextKind::caption) {
       from = encoded(source, text.sources[i]);
     }
@@ -247,13 +264,28 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
                             bad > 0 ? fmt::format(", beside {} bad images", bad) : ""));
   };
   if (data.text.targets.empty() || valid.text.targets.empty()) refuse(0);
-  if (!fs::exists(folder / "tokenizer.json")) learn_tokenizers(run, data.text, folder);
+  std::optional<FromCheckpoint> from;
+  if (!run.from.empty()) {
+    from = from_checkpoint(run, labels);
+    labels = from->labels;
+    model::copy_beside_weights(run.from, folder);
+  } else if (!fs::exists(folder / "tokenizer.json")) {
+    learn_tokenizers(run, data.text, folder);
+  }
   const text::Tokenizer source = text::read_tokenizer(folder);
   const fs::path target_file = task::target_tokenizer_file(folder);
   const text::Tokenizer target = target_file == folder ? source : text::read_tokenizer(target_file);
 
-  Encoded training = encode_all(run, data, labels, source, target);
-  Encoded held_out = encode_all(run, valid, labels, source, target);
+  Marks marks;
+  if (from) {
+    const model::Transformer& model = from->model;
+    const bool lm = run.kind == TextKind::lm;
+    task::check_tokenizer(source, (lm ? model.decoder : model.encoder).tokens, run.from);
+    if (!only_reads(run.kind)) task::check_tokenizer(target, model.decoder.tokens, run.from);
+    marks = marks_of(model.config, source);
+  }
+  Encoded training = encode_all(run, data, labels, source, target, marks);
+  Encoded held_out = encode_all(run, valid, labels, source, target, marks);
   const int64_t too_long = training.too_long + held_out.too_long;
   if (training.sequences.targets.empty() || held_out.sequences.targets.empty()) refuse(too_long);
   uint64_t content = 0;
@@ -264,20 +296,23 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
     if (!captions) continue;
     for (const std::string& name : side->text.sources) content = hash_of(name, content);
   }
-  TextMaterial material{.task = nullptr,
-                        .held_out = {},
-                        .judged = {},
-                        .source = source,
-                        .target = target,
-                        .config = config_of(run, std::max(source.id_limit(), target.id_limit()),
-                                            static_cast<int64_t>(labels.size())),
-                        .labels = labels,
-                        .pictures = {},
-                        .pairs = static_cast<int64_t>(training.sequences.targets.size()),
-                        .held_out_pairs = static_cast<int64_t>(held_out.sequences.targets.size()),
-                        .empty = empty,
-                        .too_long = too_long,
-                        .bad_images = bad};
+  TextMaterial material{
+      .task = nullptr,
+      .held_out = {},
+      .judged = {},
+      .source = source,
+      .target = target,
+      .config = from ? from->model.config
+                     : config_of(run, std::max(source.id_limit(), target.id_limit()),
+                                 static_cast<int64_t>(labels.size())),
+      .labels = labels,
+      .from = from,
+      .pictures = {},
+      .pairs = static_cast<int64_t>(training.sequences.targets.size()),
+      .held_out_pairs = static_cast<int64_t>(held_out.sequences.targets.size()),
+      .empty = empty,
+      .too_long = too_long,
+      .bad_images = bad};
   for (Encoded* side : {&training, &held_out})
     side->sequences.picture_places = model::image_places(material.config);
   if (run.kind != TextKind::lm && !only_reads(run.kind)) {
@@ -296,15 +331,15 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
   if (only_reads(run.kind))
     material.task =
         task::make_encoder_task(name, texts_to_read(run, std::move(training.sequences)),
-                                texts_to_read(run, std::move(held_out.sequences)), text::kPadding,
+                                texts_to_read(run, std::move(held_out.sequences)), marks.padding,
                                 {.mask = source.id_of(text::kMask).value_or(0),
                                  .first = text::kFirstPiece,
                                  .last = source.id_of(text::kMask).value_or(0)},
                                 show);
   else
-    material.task = task::make_sequences_task(name, std::move(training.sequences),
-                                              std::move(held_out.sequences), text::kBegin,
-                                              text::kPadding, show);
+    material.task =
+        task::make_sequences_task(name, std::move(training.sequences),
+                                  std::move(held_out.sequences), marks.begin, marks.padding, show);
   material.held_out = material.task->test_set(kHeldOutMost);
   return material;
 }
@@ -358,6 +393,7 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder, const Proc
 }
 
 model::Config config_of(const TextRun& run, const TextMaterial& material) {
+  if (material.from) return material.config;
   return config_of(run, material.config.vocabulary, material.config.classes);
 }
 
@@ -390,7 +426,9 @@ std::string score_name(TextKind kind) {
 Result train_text(const TextRun& run, const TextMaterial& material, const fs::path& folder,
                   const Observer& observer, const Processes& processes) {
   const Saver save = [&](const model::Transformer& model, const fs::path& to) {
-    if (only_reads(run.kind))
+    if (material.from)
+      save_like(*material.from, model, to);
+    else if (only_reads(run.kind))
       model::save_as(bert_config(model.config, material.labels), model, to);
     else
       model::save_for_transformers(model, to);
@@ -400,8 +438,11 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
     if (run.kind == TextKind::lm) return -1.0;
     return only_reads(run.kind) ? 100 * test.accuracy : judged(run, material, model);
   };
-  return train(config_of(run, material), *material.task, material.held_out, run.settings, folder,
-               observer, judge, save, processes);
+  const model::Transformer start =
+      material.from ? model::copy_of(material.from->model)
+                    : model::initialised(config_of(run, material), run.settings.seed);
+  return train(start, *material.task, material.held_out, run.settings, folder, observer, judge,
+               save, processes);
 }
 
 }  // namespace headlight::train

@@ -2,19 +2,22 @@
 //
 // The folder of a run: run.json (what was asked for), tokenizer.json (and target_tokenizer.json
 // where what is written keeps its case, preprocessor_config.json where pictures are read,
-// generation_config.json), what train() keeps in it, and with every point of the curve the model so
-// far. All but models of captions are as transformers loads them.
+// generation_config.json; of a run that goes on from a checkpoint all files of that but its
+// weights), what train() keeps in it, and with every point of the curve the model so far. All but
+// models of captions are as transformers loads them.
 #pragma once
 
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "task/parallel_text.h"
 #include "task/task.h"
 #include "text/tokenizer.h"
+#include "train/from_checkpoint.h"
 #include "train/text_run.h"
 #include "train/trainer.h"
 
@@ -27,6 +30,7 @@ struct TextMaterial {
   text::Tokenizer source, target;
   model::Config config;
   std::vector<std::string> labels;             // classify: by class
+  std::optional<FromCheckpoint> from;          // what the run goes on from, if it does
   std::map<std::string, at::Tensor> pictures;  // that the sources of captions name
   int64_t pairs = 0, held_out_pairs = 0;
   int64_t empty = 0, too_long = 0;  // pairs that were left out

@@ -91,12 +91,11 @@ enum Next : int64_t { kGoOn, kFinished, kStopped };
 
 }  // namespace
 
-Result train(const model::Config& config, const task::Task& task, const task::Batch& test_set,
-             const Settings& settings, const std::filesystem::path& folder,
-             const Observer& observer, const Judge& judge, const Saver& save,
-             const Processes& processes) {
+Result train(const model::Transformer& transformer, const task::Task& task,
+             const task::Batch& test_set, const Settings& settings,
+             const std::filesystem::path& folder, const Observer& observer, const Judge& judge,
+             const Saver& save, const Processes& processes) {
   validate(settings);
-  model::Transformer transformer = model::initialised(config, settings.seed);
   const std::vector<model::NamedTensor> parameters = model::parameters(transformer);
   model::AdamState moments = model::adam_state(parameters);
   const bool averages_steps = settings.average > 0 && processes.first();
@@ -106,7 +105,7 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
 
   TrainingState state;
   const std::filesystem::path state_file = folder / "training.safetensors";
-  const nlohmann::json identity = identity_of(config, task, settings);
+  const nlohmann::json identity = identity_of(transformer.config, task, settings);
   const std::string learned = processes.text_of_first([&] { return task.info().name; });
   processes.together([&] {
     if (task.info().name != learned)
@@ -126,10 +125,11 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
   const auto checkpoint = [&] {
     save_training(state_file, identity, state, parameters, moments, averages);
   };
-  const auto out_of_time = [&] {
-    return settings.budget_seconds > 0 &&
-           state.seconds + state.evaluation_seconds >= settings.budget_seconds;
+  const auto share_of_budget = [&] {
+    if (settings.budget_seconds <= 0) return 0.0;
+    return std::min(1.0, (state.seconds + state.evaluation_seconds) / settings.budget_seconds);
   };
+  const auto out_of_time = [&] { return share_of_budget() >= 1; };
   const auto reached = [&] {
     return !state.curve.empty() && state.curve.back().test_accuracy >= settings.target_accuracy;
   };
@@ -166,12 +166,13 @@ Result train(const model::Config& config, const task::Task& task, const task::Ba
       loss.backward();
     }
     const std::vector<double> sums =
-        summed(processes, parameters, {nats, wants_to_stop ? 1.0 : 0.0});
+        summed(processes, parameters,
+               {nats, wants_to_stop ? 1.0 : 0.0, processes.first() ? share_of_budget() : 0.0});
     nats = sums[0];
     another_wants_to_stop = sums[1] > 0;
     if (!std::isfinite(nats)) diverged("loss", state.step, settings, processes);
     model::AdamSettings adam;
-    adam.learning_rate = learning_rate_at(settings, state.step);
+    adam.learning_rate = learning_rate_at(settings, state.step, sums[2]);
     adam.beta2 = settings.beta2;
     adam.weight_decay = settings.weight_decay;
     adam.clip_norm = settings.clip_norm;

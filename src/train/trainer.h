@@ -2,7 +2,7 @@
 //
 // A run owns a folder. Its files are replaced as a whole, so that a process killed at any moment
 // leaves a folder that resumes, and a resumed run ends with the numbers of an uninterrupted one:
-// data, dropout and learning rate depend on the step alone. (A budget of time ends a run anywhere.)
+// data, dropout and learning rate depend on the step alone (unless a budget of time ends the run).
 //   training.safetensors   parameters, Adam's moments, step and curve: what a resume needs
 //   config.json, model.safetensors   the trained model, as the Saver writes it at the end; averaged
 //                                    if the settings say so
@@ -69,9 +69,9 @@ using Judge = std::function<double(const model::Transformer&, const Evaluation&)
 // Writes the trained model into the folder.
 using Saver = std::function<void(const model::Transformer&, const std::filesystem::path& folder)>;
 
-// Trains from where the folder stands, or from the start. Throws Error if the folder holds a run
-// with other settings, and if the loss or the gradient stops being a number: the last checkpoint
-// stays.
+// Trains the model, in place, from where the folder stands, or from its beginning. Throws Error if
+// the folder holds a run with other settings, and if the loss or the gradient stops being a number:
+// the last checkpoint stays.
 //
 // In several processes each takes its share of the rows of every batch, and the gradients and
 // losses add up to those of the whole batch, to rounding; dropout masks differ from process to
@@ -80,9 +80,9 @@ using Saver = std::function<void(const model::Transformer&, const std::filesyste
 // observers are asked too, and the run stops a step after one says so. If a process is lost, the
 // first one keeps the last whole step. A run may go on in another number of processes. Throws
 // bad_input if they do not have the same data.
-Result train(const model::Config& config, const task::Task& task, const task::Batch& test_set,
-             const Settings& settings, const std::filesystem::path& folder,
-             const Observer& observer, const Judge& judge = {}, const Saver& save = model::save,
-             const Processes& processes = {});
+Result train(const model::Transformer& transformer, const task::Task& task,
+             const task::Batch& test_set, const Settings& settings,
+             const std::filesystem::path& folder, const Observer& observer, const Judge& judge = {},
+             const Saver& save = model::save, const Processes& processes = {});
 
 }  // namespace headlight::train

@@ -41,6 +41,23 @@ TEST(LearningRate, TheInverseRootMeetsTheEndOfTheWarmUp) {
   EXPECT_DOUBLE_EQ(learning_rate_at(s, 1599), 1.5);
 }
 
+TEST(LearningRate, ABudgetShortensTheWarmUpAndEndsTheCosine) {
+  Settings s{.steps = 1'000'000,
+             .learning_rate = 2,
+             .schedule = Schedule::cosine,
+             .warmup = 1000,
+             .budget_seconds = 60};
+  EXPECT_DOUBLE_EQ(learning_rate_at(s, 99, 0.001), 0.2);  // by its steps
+  EXPECT_DOUBLE_EQ(learning_rate_at(s, 99, 0.05), 1);     // by the time
+  EXPECT_NEAR(learning_rate_at(s, 99, 0.5), 1, 1e-12);
+  EXPECT_NEAR(learning_rate_at(s, 5000, 0.5), 1, 1e-12);
+  EXPECT_NEAR(learning_rate_at(s, 99, 1), 0, 1e-12);
+  s.steps = 1100;  // these end before the budget does
+  EXPECT_NEAR(learning_rate_at(s, 1100, 0.5), 0, 1e-12);
+  s.schedule = Schedule::inverse_sqrt;
+  EXPECT_DOUBLE_EQ(learning_rate_at(s, 99, 0.5), 2);
+}
+
 TEST(TrainingSettings, TheySurviveTheJourneyThroughJson) {
   const Settings s{.steps = 7,
                    .optimizer = Optimizer::adamw,

@@ -42,7 +42,8 @@ class Trainer : public testing::Test {
   }
 
   Result run(const fs::path& name, const Settings& settings, const Observer& observer = {}) {
-    return train(config(), *task_, test_, settings, folder_ / name, observer);
+    return train(model::initialised(config(), settings.seed), *task_, test_, settings,
+                 folder_ / name, observer);
   }
 
   static Settings settings() {
@@ -189,7 +190,7 @@ TEST_F(Trainer, AnAverageThatWasInterruptedIsTheSame) {
 TEST_F(Trainer, AJudgeSeesTheModelAtEveryPointOfTheCurve) {
   int64_t calls = 0, saved = 0;
   const Result result = train(
-      config(), *task_, test_, settings(), folder_ / "a", {},
+      model::initialised(config(), settings().seed), *task_, test_, settings(), folder_ / "a", {},
       [&](const model::Transformer&, const Evaluation& test) {
         return double(10 * ++calls) + test.accuracy;
       },
