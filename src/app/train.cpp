@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -58,7 +59,14 @@ void go_on_from(const TrainOptions& o, train::TextRun& run) {
     throw Error(ErrorKind::usage,
                 "--from: the checkpoint says sizes and vocabulary; leave --size, --layers, --dim, "
                 "--heads, --ffn, --vocabulary and --keep-case away");
-  run.from = fs::absolute(o.from).lexically_normal();
+  if (run.kind == train::TextKind::caption || run.kind == train::TextKind::mlm)
+    throw Error(ErrorKind::usage, "--from: --kind caption and mlm begin anew; leave it away");
+  run.from = fs::weakly_canonical(fs::absolute(o.from));
+  const fs::path out = fs::weakly_canonical(fs::absolute(o.out));
+  if (std::ranges::search(out, run.from).begin() == out.begin())
+    throw Error(ErrorKind::usage,
+                fmt::format("--out {}: lies in the folder of --from; choose a folder of its own",
+                            o.out.string()));
   const model::Config config = model::load(run.from).config;
   run.layers = config.layers;
   run.dim = config.dim;
@@ -67,8 +75,12 @@ void go_on_from(const TrainOptions& o, train::TextRun& run) {
   run.vocabulary = config.vocabulary;
   run.dropout = config.dropout;
   run.lower_case = false;
-  if (const int64_t longest = model::longest_sequence(config); longest > 0)
+  if (const int64_t longest = model::longest_sequence(config); longest > 0) {
     run.length = std::min(run.length, longest);
+    if (o.length.value_or(0) > longest)
+      throw Error(ErrorKind::usage, fmt::format("--length {}: this model reads {} tokens at most",
+                                                *o.length, longest));
+  }
   run.settings.steps = 2000;
   run.settings.warmup = 200;
   run.settings.schedule = train::Schedule::cosine;
@@ -115,6 +127,13 @@ train::TextRun run_of(const TrainOptions& o, const Common& common,
   return run;
 }
 
+// run.json; those of older versions have no "from".
+nlohmann::json read_run_file(const fs::path& file) {
+  nlohmann::json json = tensorfile::read_json_file(file);
+  if (json.contains("run") && json["run"].is_object()) json["run"].emplace("from", "");
+  return json;
+}
+
 // What run.json says, with the time and steps that are given now.
 train::TextRun resumed(const TrainOptions& o) {
   const fs::path file = o.resume / "run.json";
@@ -123,10 +142,12 @@ train::TextRun resumed(const TrainOptions& o) {
                 fmt::format("{}: there is no run to go on with (no run.json)", o.resume.string()));
   train::TextRun run;
   try {
-    run = tensorfile::read_json_file(file).at("run").get<train::TextRun>();
+    run = read_run_file(file).at("run").get<train::TextRun>();
   } catch (const nlohmann::json::exception& problem) {
     throw Error(ErrorKind::bad_input,
                 fmt::format("{}: {}", file.string(), tensorfile::json_problem(problem)));
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}: {}", file.string(), error.what()));
   }
   if (o.budget_minutes) run.settings.budget_seconds = 60 * *o.budget_minutes;
   return run;
@@ -148,7 +169,7 @@ void begin_folder(const fs::path& folder, const train::TextRun& run) {
     tensorfile::write_file_atomically(file, said.dump(2) + "\n");
     return;
   }
-  nlohmann::json there = tensorfile::read_json_file(file), here = said;
+  nlohmann::json there = read_run_file(file), here = said;
   for (nlohmann::json* json : {&there, &here})
     if (json->contains("run") && (*json)["run"].contains("settings"))
       (*json)["run"]["settings"].erase("budget_seconds");
@@ -162,11 +183,11 @@ void begin_folder(const fs::path& folder, const train::TextRun& run) {
 // One that was made for this run and got nothing goes again.
 void remove_unused(const fs::path& folder, bool is_new) {
   std::error_code ignored;
-  if (is_new && !fs::exists(folder / "tokenizer.json")) {
-    for (const char* file : {"run.json", "preprocessor_config.json"})
-      fs::remove(folder / file, ignored);
-    fs::remove(folder, ignored);
-  }
+  for (const char* kept : {"tokenizer.json", "training.safetensors", "config.json"})
+    if (!is_new || fs::exists(folder / kept)) return;
+  for (const char* file : {"run.json", "preprocessor_config.json"})
+    fs::remove(folder / file, ignored);
+  fs::remove(folder, ignored);
 }
 
 std::string progress_text(const train::TextRun& run, double loss,

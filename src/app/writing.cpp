@@ -150,7 +150,7 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   model::Transformer loaded = model::load(o.model);
   const bool images = verb.reads == Verb::Reads::images;
   const bool asked = verb.reads == Verb::Reads::questions;
-  const bool marks = asked && task::marks_spans(loaded.config);
+  const bool marks = asked && model::marks_spans(loaded.config);
   check(o, marks);
   std::optional<task::SpanModel> marker;
   std::optional<task::TextModel> writer;

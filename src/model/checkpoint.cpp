@@ -74,8 +74,9 @@ bool is_beside_weights(const std::filesystem::path& path) {
                                                  ".ckpt",        ".h5",        ".onnx", ".msgpack",
                                                  ".gguf",        ".onnx_data", ".ot"};
   const std::string name = path.filename().string();
-  return path != "config.json" && path != "run.json" && !name.ends_with(".safetensors.index.json") &&
-         !name.ends_with(".bin.index.json") && !kEndings.contains(path.extension().string());
+  return path != "config.json" && path != "run.json" &&
+         !name.ends_with(".safetensors.index.json") && !name.ends_with(".bin.index.json") &&
+         !kEndings.contains(path.extension().string());
 }
 
 TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& file) {
@@ -150,9 +151,12 @@ std::vector<NamedTensor> tensors_in(const std::string& model_type, const Transfo
 
 void save_as(const nlohmann::ordered_json& config, const Transformer& model,
              const std::filesystem::path& folder) {
-  write_model(
-      tensors_in(config.at("model_type").get<std::string>(), model, is_written_by_transformers),
-      config, folder);
+  const auto is_written = [&](const std::string& tensor) {
+    return is_written_by_transformers(tensor) ||
+           (tensor == "qa_outputs.weight" && marks_spans(model.config));
+  };
+  write_model(tensors_in(config.at("model_type").get<std::string>(), model, is_written), config,
+              folder);
 }
 
 Transformer with_new_output(const Transformer& model, const nlohmann::ordered_json& config,
@@ -164,6 +168,10 @@ Transformer with_new_output(const Transformer& model, const nlohmann::ordered_js
   Transformer fresh =
       initialised(completed(architecture->config(ConfigReader(json, "config.json"), none)), seed);
   fresh.encoder = model.encoder;
+  const Config &own = fresh.config, &old = model.config;
+  if (own.transform && old.transform && own.transform_norm == old.transform_norm &&
+      own.transform_activation == old.transform_activation && own.output_place == old.output_place)
+    fresh.transform = model.transform;
   return fresh;
 }
 

@@ -38,13 +38,13 @@ std::vector<NamedTensor> tensors_in(
 void save_as(const nlohmann::ordered_json& config, const Transformer& model,
              const std::filesystem::path& folder);
 
-// The encoder of such a model below a new output: what `config`, a config.json, says of it by its
-// "architectures". Throws as load() does of a config.
+// The encoder of such a model, and its pooler if both have one, below a new output: what `config`,
+// a config.json, says of it by its "architectures". Throws as load() does of a config.
 Transformer with_new_output(const Transformer& model, const nlohmann::ordered_json& config,
                             uint64_t seed);
 
-// All files of a model's folder but its weights, config.json and how it was trained; files of their
-// names are replaced.
+// All files of a model's folder but its weights, config.json and how it was trained; files that are
+// there stay.
 void copy_beside_weights(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // A classifier's classes by "id2label" in the folder's config.json; one that is not named there is

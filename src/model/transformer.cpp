@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 
 #include "headlight/error.h"
 #include "model/activation.h"
@@ -119,12 +120,28 @@ at::Tensor logits(const Transformer& model, const Inputs& inputs, const Pass& pa
   return output(model, transformed(model, hidden(model, inputs, pass), inputs));
 }
 
+bool marks_spans(const Config& c) {
+  return c.output && !c.exclusive && c.classes == 2 && c.patch == 0 &&
+         c.kind == Kind::encoder_only && c.output_place == OutputPlace::every;
+}
+
 at::Tensor loss_of(const Transformer& model, const at::Tensor& logits, const at::Tensor& labels) {
   check_labels(model.config, labels, logits.sizes().slice(0, logits.dim() - 1));
   return cross_entropy(logits.flatten(0, -2), labels.reshape({-1}), false);
 }
 
 namespace {
+
+// Which token begins the answer and which ends it, [2 B, N]: no padding does.
+at::Tensor span_logits(const Transformer& model, const Inputs& inputs, const Pass& pass) {
+  const at::Tensor both = logits(model, inputs, pass).transpose(1, 2);  // [B, 2, N]
+  if (!inputs.lengths.defined()) return both.reshape({-1, both.size(2)});
+  const at::Tensor padding = at::arange(both.size(2), inputs.lengths.options())
+                                 .unsqueeze(0)
+                                 .ge(inputs.lengths.unsqueeze(1));
+  return both.masked_fill(padding.unsqueeze(1), -std::numeric_limits<double>::infinity())
+      .reshape({-1, both.size(2)});
+}
 
 // Logits [rows, classes] for labels [rows]: of all places, or of those that have a label alone,
 // whose places in the flattened labels are then `places`.
@@ -135,6 +152,12 @@ struct Judged {
 Judged judged(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
               const Pass& pass) {
   check(model, inputs, pass);
+  if (marks_spans(model.config)) {
+    if (labels.scalar_type() != at::kLong ||
+        labels.sizes() != at::IntArrayRef({inputs.tokens.size(0), 2}))
+      refuse_model("labels must be int64, two a row: the first token of the answer and the last");
+    return {span_logits(model, inputs, pass), labels.reshape({-1}), {}};
+  }
   const bool image = model.config.patch > 0 && model.config.kind == Kind::encoder_only;
   const at::Tensor& read = image ? inputs.pixels : inputs.tokens;
   const bool every =

@@ -172,8 +172,12 @@ at::Tensor hidden(const Transformer& model, const Inputs& inputs, const Pass& pa
 // of sentence_pairs.h. Throws Error (usage) for a model without an output.
 at::Tensor logits(const Transformer& model, const Inputs& inputs, const Pass& pass = {});
 
+// Whether the output is the beginning and the end of an answer, for every token of a text.
+bool marks_spans(const Config& config);
+
 // Labels are [B, N] int64 ([B] where logits are [B, classes]), each that of its own
-// place; a label of -100 is not scored.
+// place; a label of -100 is not scored. Of a model that marks spans [B, 2]: the first token and the
+// last.
 inline constexpr int64_t kUnscored = -100;
 
 // Mean cross entropy in nats over all scored places, a scalar with gradients. Work for places that

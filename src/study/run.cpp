@@ -24,7 +24,7 @@ task::Batch part(const task::Batch& all, int64_t first, int64_t last) {
   task::Batch some = all;
   some.size = last - first;
   some.inputs = slice(all.inputs, all.length);
-  some.labels = slice(all.labels, all.one_label ? 1 : all.length);
+  some.labels = slice(all.labels, all.labels_a_row > 0 ? all.labels_a_row : all.length);
   some.lengths = slice(all.lengths, 1);
   some.source = slice(all.source, all.source_length);
   some.source_lengths = slice(all.source_lengths, 1);

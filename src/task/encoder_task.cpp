@@ -58,19 +58,26 @@ class EncoderTask : public Task {
   Batch batch_of(const ReadTexts& all, const std::vector<size_t>& rows, uint64_t mask_seed) const {
     Batch batch;
     batch.size = static_cast<int64_t>(rows.size());
-    batch.one_label = !all.classes.empty();
+    batch.labels_a_row = !all.classes.empty() ? 1 : !all.spans.empty() ? 2 : 0;
     for (const size_t row : rows)
       batch.length = std::max(batch.length, static_cast<int64_t>(all.texts[row].size()));
     batch.inputs.resize(static_cast<size_t>(batch.size * batch.length), padding_);
-    if (!batch.one_label) batch.labels.resize(batch.inputs.size(), kNotScored);
+    if (batch.labels_a_row == 0) batch.labels.resize(batch.inputs.size(), kNotScored);
+    if (!all.types.empty()) batch.token_types.resize(batch.inputs.size());
     for (size_t i = 0; i < rows.size(); ++i) {
       const Sequence& text = all.texts[rows[i]];
       const size_t begin = i * static_cast<size_t>(batch.length);
       std::copy(text.begin(), text.end(),
                 batch.inputs.begin() + static_cast<std::ptrdiff_t>(begin));
       batch.lengths.push_back(static_cast<int64_t>(text.size()));
-      if (batch.one_label)
+      if (!all.types.empty())
+        std::ranges::copy(all.types[rows[i]],
+                          batch.token_types.begin() + static_cast<std::ptrdiff_t>(begin));
+      if (!all.classes.empty())
         batch.labels.push_back(all.classes[rows[i]]);
+      else if (!all.spans.empty())
+        batch.labels.insert(batch.labels.end(), all.spans[rows[i]].begin(),
+                            all.spans[rows[i]].end());
       else
         mask(batch, begin, text.size(), Random(mix(mask_seed, i)));
     }

@@ -1,7 +1,8 @@
 // Learning to read: batches of texts for an encoder that are about as long as each other, each with
-// its class, or with tokens in it to be guessed.
+// its class, with a span to be marked, or with tokens in it to be guessed.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,7 +15,9 @@ namespace headlight::task {
 
 struct ReadTexts {
   std::vector<Sequence> texts;   // as the encoder reads them
-  std::vector<int64_t> classes;  // of each; none: tokens are masked
+  std::vector<int64_t> classes;  // of each; none: tokens are masked, or spans are marked
+  std::vector<Sequence> types;   // of the tokens of each; none: all 0
+  std::vector<std::array<int32_t, 2>> spans;  // of each, its first token and its last
 };
 
 inline constexpr double kMaskedShare = 0.15;  // of a text's tokens, but one at least

@@ -44,8 +44,10 @@ class QuestionReader {
     throw Error(ErrorKind::bad_input, fmt::format("{}: line {} {}", name_, line + 1, why));
   }
 
-  void add(const std::string& question, const std::string& context, const std::string& answer) {
-    all_.push_back({joined_lines(question), joined_lines(context), joined_lines(answer)});
+  void add(const std::string& question, const std::string& context, const std::string& answer,
+           std::optional<int64_t> answer_place = {}) {
+    all_.push_back({joined_lines(question), joined_lines(context), joined_lines(answer),
+                    answer_place, int64_t(all_.size()) + 1});
   }
 
   // The number that a line of a story begins with.
@@ -96,6 +98,11 @@ class QuestionReader {
     }
   }
 
+  static std::optional<int64_t> answer_start_of(const nlohmann::json& answers) {
+    if (answers.empty() || !answers[0].contains("answer_start")) return std::nullopt;
+    return answers[0].at("answer_start").get<int64_t>();
+  }
+
   void read_squad(const std::vector<std::string>& lines) {
     std::string text;
     for (const std::string& line : lines) text += line + "\n";
@@ -106,7 +113,8 @@ class QuestionReader {
           for (const auto& one : paragraph.at("qas")) {
             const nlohmann::json answers = one.value("answers", nlohmann::json::array());
             add(one.at("question").get<std::string>(), paragraph.at("context").get<std::string>(),
-                answers.empty() ? "" : answers[0].at("text").get<std::string>());
+                answers.empty() ? "" : answers[0].at("text").get<std::string>(),
+                answer_start_of(answers));
           }
     } catch (const nlohmann::json::exception& problem) {
       throw Error(ErrorKind::bad_input, fmt::format("{}: is not a file of questions as SQuAD's: {}",

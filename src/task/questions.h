@@ -1,7 +1,9 @@
 // Questions about a text.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,10 @@ namespace headlight::task {
 struct Question {
   std::string question, context;
   std::string answer;  // empty where a file gives none
+  // Where the answer begins in the context, in code points, or nearby: of several equal pieces the
+  // nearest is meant. Not given: the first that is no part of a longer word.
+  std::optional<int64_t> answer_place;
+  int64_t number = 0;  // from 1, through all files
 };
 
 // Of every file in turn, each text as one line. A file is one of three kinds, told from its first

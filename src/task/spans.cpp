@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -133,6 +136,62 @@ std::vector<size_t> byte_places(const std::string& text) {
   return places;
 }
 
+Error named(const Error& error, const std::string& where, size_t question) {
+  return {error.kind(), fmt::format("{}question {}: {}", where.empty() ? "" : where + ": ",
+                                    question, error.what())};
+}
+
+bool is_without_text(const Question& one) {
+  return text::is_blank(one.question) || text::is_blank(one.context);
+}
+
+// Whether a piece of text is no part of a longer word.
+bool stands_alone(const std::string& text, size_t begin, size_t end) {
+  const auto in_word = [&](size_t at) {
+    return std::isalnum(static_cast<unsigned char>(text[at])) != 0 || (text[at] & 0x80) != 0;
+  };
+  return (begin == 0 || !in_word(begin - 1)) && (end == text.size() || !in_word(end));
+}
+
+// In code points of the context; nothing where there is no answer.
+text::Span place_of_answer(const Question& one) {
+  if (one.answer.empty()) return {};
+  const std::vector<size_t> places = byte_places(one.context);
+  std::optional<text::Span> best;
+  int64_t least = 0;
+  for (size_t at = one.context.find(one.answer); at != std::string::npos;
+       at = one.context.find(one.answer, at + 1)) {
+    const size_t end = at + one.answer.size();
+    const text::Span here{std::ranges::lower_bound(places, at) - places.begin(),
+                          std::ranges::lower_bound(places, end) - places.begin()};
+    const int64_t off = one.answer_place ? std::abs(here.begin - *one.answer_place)
+                                         : (stands_alone(one.context, at, end) ? 0 : 1);
+    if (best && off >= least) continue;
+    best = here;
+    least = off;
+  }
+  if (!best)
+    throw Error(
+        ErrorKind::bad_input,
+        fmt::format("its answer \"{}\" is not in its text, so no span can be marked", one.answer));
+  return *best;
+}
+
+// The first and the last token of an answer that is in the window as a whole.
+std::array<int32_t, 2> span_in(const Window& window, const text::Span& answer) {
+  if (answer.begin == answer.end || window.offsets.empty() ||
+      window.offsets.front().begin > answer.begin || window.offsets.back().end < answer.end)
+    return {0, 0};
+  std::array<int32_t, 2> span{0, 0};
+  for (size_t i = 0; i < window.offsets.size(); ++i) {
+    const text::Span& token = window.offsets[i];
+    if (token.end <= answer.begin || token.begin >= answer.end) continue;
+    span[1] = static_cast<int32_t>(window.context + i);
+    if (span[0] == 0) span[0] = span[1];
+  }
+  return span;
+}
+
 std::vector<Written> answers_of(const Question& one, const Findings& found, const Marking& how) {
   std::vector<Written> answers;
   if (found.spans.empty()) return answers;
@@ -152,15 +211,31 @@ std::vector<Written> answers_of(const Question& one, const Findings& found, cons
 
 }  // namespace
 
-bool marks_spans(const model::Config& c) {
-  return c.output && !c.exclusive && c.classes == 2 && c.patch == 0 &&
-         c.kind == model::Kind::encoder_only && c.output_place == model::OutputPlace::every;
-}
-
 SpanModel span_model(model::Transformer model, const std::filesystem::path& folder) {
   text::Tokenizer tokenizer = text::read_tokenizer(folder);
   check_tokenizer(tokenizer, model.encoder.tokens, folder);
   return {std::move(model), std::move(tokenizer)};
+}
+
+ReadTexts marked_windows(const SpanModel& m, const std::vector<Question>& questions,
+                         const std::string& where) {
+  ReadTexts read;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const Question& one = questions[i];
+    if (is_without_text(one)) continue;
+    try {
+      const text::Span answer = place_of_answer(one);
+      for (const Window& window : windows_of(m, one, i)) {
+        read.texts.emplace_back(window.ids.begin(), window.ids.end());
+        if (m.model.config.token_types > 1)
+          read.types.emplace_back(window.types.begin(), window.types.end());
+        read.spans.push_back(span_in(window, answer));
+      }
+    } catch (const Error& error) {
+      throw named(error, where, static_cast<size_t>(one.number));
+    }
+  }
+  return read;
 }
 
 std::vector<std::vector<Written>> mark_answers(const SpanModel& m,
@@ -170,12 +245,11 @@ std::vector<std::vector<Written>> mark_answers(const SpanModel& m,
                                                const std::function<bool(int64_t done)>& progress) {
   std::vector<Window> windows;
   for (size_t i = 0; i < questions.size(); ++i) {
-    if (text::is_blank(questions[i].question) || text::is_blank(questions[i].context)) continue;
+    if (is_without_text(questions[i])) continue;
     try {
       for (Window& window : windows_of(m, questions[i], i)) windows.push_back(std::move(window));
     } catch (const Error& error) {
-      throw Error(error.kind(), fmt::format("{}question {}: {}", where.empty() ? "" : where + ": ",
-                                            first + static_cast<int64_t>(i), error.what()));
+      throw named(error, where, static_cast<size_t>(first) + i);
     }
   }
   std::vector<Findings> found(questions.size());

@@ -7,14 +7,12 @@
 #include <vector>
 
 #include "model/transformer.h"
+#include "task/encoder_task.h"
 #include "task/questions.h"
 #include "task/text_model.h"
 #include "text/tokenizer.h"
 
 namespace headlight::task {
-
-// Whether a model's output is the beginning and the end of an answer, for every token.
-bool marks_spans(const model::Config& config);
 
 struct SpanModel {
   model::Transformer model;
@@ -34,6 +32,13 @@ struct Marking {
 inline constexpr int64_t kLongestAnswer = 30;  // tokens
 inline constexpr int64_t kWindow = 384;  // tokens at once, with the question; models may have fewer
 inline constexpr int64_t kOverlap = 128;  // tokens that two windows of one context share
+
+// What a model learns to mark answers from: every window of every question with the first and the
+// last token of the answer, or twice the first token of all where the answer is not in the window
+// or there is none. Questions without text are left out. Throws Error (bad_input) for an answer
+// that its context does not hold; `where` names the file.
+ReadTexts marked_windows(const SpanModel& model, const std::vector<Question>& questions,
+                         const std::string& where);
 
 // For every question up to `nbest` answers, best first: pieces of its context, each text once. The
 // score is the logit of the first token's beginning plus that of the last one's end (Devlin et al.

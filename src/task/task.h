@@ -23,10 +23,11 @@ constexpr int64_t kNotScored = -100;
 
 struct Batch {
   int64_t size = 0, length = 0;
-  std::vector<int64_t> inputs;   // [size, length]
-  std::vector<int64_t> labels;   // [size, length]; kNotScored: no prediction is asked for here
-  bool one_label = false;        // labels are [size]: of a row as a whole
-  std::vector<int64_t> lengths;  // [size], how many inputs of each are real; empty: all
+  std::vector<int64_t> inputs;       // [size, length]
+  std::vector<int64_t> labels;       // [size, length]; kNotScored: no prediction is asked for here
+  int64_t labels_a_row = 0;          // if not 0, labels are [size] or [size, labels_a_row]
+  std::vector<int64_t> lengths;      // [size], how many inputs of each are real; empty: all
+  std::vector<int64_t> token_types;  // [size, length]; empty: all 0
   // Encoder-decoder only: `inputs` are then the decoder's, shifted right by one.
   int64_t source_length = 0;
   std::vector<int64_t> source;          // [size, source_length]

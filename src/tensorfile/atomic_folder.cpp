@@ -75,7 +75,10 @@ void copy_files(const fs::path& from, const fs::path& to, bool (*wanted)(const f
     if (!entry->is_regular_file(unreadable) || !wanted(within)) continue;
     const fs::path target = to / within;
     fs::create_directories(target.parent_path(), error);
-    if (!error) fs::copy_file(path, target, fs::copy_options::overwrite_existing, error);
+    if (fs::exists(target)) continue;
+    const fs::path part = target.string() + ".part";
+    if (!error) fs::copy_file(path, part, fs::copy_options::overwrite_existing, error);
+    if (!error) fs::rename(part, target, error);
     if (error) fail(path, "copy it", error);
   }
   if (error) fail(from, "read the folder", error);

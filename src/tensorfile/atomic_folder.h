@@ -28,7 +28,8 @@ void need_fresh_folder(const std::filesystem::path& path);
 
 // The plain files of a folder and of those below it into another, except hidden ones and those that
 // `wanted` refuses, given their path within the folder; links count as what they point at, except
-// links to folders; files of these names are replaced. Throws Error: bad_input, or no_resources if the disk is full.
+// links to folders; files that are there stay. Throws Error: bad_input, or no_resources if the disk
+// is full.
 void copy_files(const std::filesystem::path& from, const std::filesystem::path& to,
                 bool (*wanted)(const std::filesystem::path&));
 

@@ -21,13 +21,16 @@ model::Inputs inputs_of(const task::Batch& batch) {
   if (!batch.source.empty()) inputs.source = view(batch.source, {batch.size, batch.source_length});
   if (!batch.source_lengths.empty())
     inputs.source_lengths = view(batch.source_lengths, {batch.size});
+  if (!batch.token_types.empty())
+    inputs.token_types = view(batch.token_types, {batch.size, batch.length});
   inputs.pixels = batch.pixels;
   return inputs;
 }
 
 at::Tensor labels_of(const task::Batch& batch) {
-  if (batch.one_label) return view(batch.labels, {batch.size});
-  return view(batch.labels, {batch.size, batch.length});
+  if (batch.labels_a_row == 1) return view(batch.labels, {batch.size});
+  return view(batch.labels,
+              {batch.size, batch.labels_a_row > 0 ? batch.labels_a_row : batch.length});
 }
 
 model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last, int64_t step) {
@@ -39,6 +42,7 @@ model::Inputs rows(const model::Inputs& inputs, int64_t first, int64_t last, int
   some.lengths = part(inputs.lengths);
   some.source = part(inputs.source);
   some.source_lengths = part(inputs.source_lengths);
+  some.token_types = part(inputs.token_types);
   some.pixels = part(inputs.pixels);
   return some;
 }

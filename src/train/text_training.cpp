@@ -22,6 +22,7 @@
 #include "task/questions.h"
 #include "task/random.h"
 #include "task/sequences_task.h"
+#include "task/spans.h"
 #include "task/text_model.h"
 #include "task/token_lines.h"
 #include "tensorfile/atomic_file.h"
@@ -176,7 +177,7 @@ Encoded encode_all(const TextRun& run, const task::Captions& data,
       to = encoded(target, text.targets[i]);
     if (run.kind == TextKind::lm) {  // the tokenizer puts <s> before a prompt; targets end instead
       if (!to.empty() && to.front() == marks.begin) to.erase(to.begin());
-      to.push_back(static_cast<int32_t>(marks.end));
+      if (to.empty() || to.back() != marks.end) to.push_back(static_cast<int32_t>(marks.end));
     } else if (!alone && run.kind != TextKind::caption) {
       from = encoded(source, text.sources[i]);
     }
@@ -199,8 +200,8 @@ Encoded encode_all(const TextRun& run, const task::Captions& data,
 // What the model writes for what is judged.
 std::vector<std::string> texts_of(const TextRun& run, const TextMaterial& material,
                                   const model::Transformer& model) {
-  const task::TextModel writer{
-      model, material.source, material.target, model.config.end_tokens, {}};
+  const task::TextModel writer{model, material.source, material.target, model.config.end_tokens,
+                               material.forbidden};
   const task::Writing how{.beams = 1, .batch = 128, .cut = true};
   std::vector<std::vector<task::Written>> all;
   if (run.kind == TextKind::caption) {
@@ -224,7 +225,21 @@ task::ReadTexts texts_to_read(const TextRun& run, task::Sequences sequences) {
   return read;
 }
 
+// The share of questions whose best span is the answer.
+double judged_spans(const TextMaterial& material, const model::Transformer& model) {
+  task::Marking how;
+  for (const task::Question& one : material.asked) how.unanswerable |= one.answer.empty();
+  const auto marked = task::mark_answers({model, material.source}, material.asked, how);
+  double right = 0;
+  for (size_t i = 0; i < marked.size(); ++i) {
+    const std::string text = marked[i].empty() ? "" : marked[i][0].text;
+    right += double(score::compare_answers(text, material.asked[i].answer).exact);
+  }
+  return 100 * right / double(marked.size());
+}
+
 double judged(const TextRun& run, const TextMaterial& material, const model::Transformer& model) {
+  if (!material.asked.empty()) return judged_spans(material, model);
   const std::vector<std::string> texts = texts_of(run, material, model);
   const std::vector<std::string>& right = material.judged.targets;
   if (run.kind == TextKind::translate) return score::corpus_bleu(texts, right);
@@ -240,7 +255,82 @@ double judged(const TextRun& run, const TextMaterial& material, const model::Tra
   return 100 * sum / static_cast<double>(texts.size());
 }
 
+// Questions about some of the texts; all about one text stay on one side.
+std::vector<task::Question> hold_out_questions(std::vector<task::Question>& all) {
+  task::ParallelText numbered;
+  for (size_t i = 0; i < all.size(); ++i) {
+    numbered.sources.push_back(all[i].context);
+    numbered.targets.push_back(std::to_string(i));
+  }
+  const task::ParallelText held_out = task::hold_out(numbered, kHeldOutShare, kHeldOutMost);
+  const auto those = [&](const std::vector<std::string>& numbers) {
+    std::vector<task::Question> some;
+    for (const std::string& number : numbers) some.push_back(all[std::stoul(number)]);
+    return some;
+  };
+  std::vector<task::Question> result = those(held_out.targets);
+  all = those(numbered.targets);
+  return result;
+}
+
+// An encoder that learns to mark answers.
+TextMaterial prepared_spans(const TextRun& run, const FromCheckpoint& from) {
+  if (run.settings.label_smoothing > 0)
+    throw Error(ErrorKind::usage, "--label-smoothing is for what is written; leave it away");
+  int64_t empty = 0;
+  const auto read_some = [&](const std::vector<fs::path>& files) {
+    std::vector<task::Question> questions = task::read_questions(files);
+    empty += static_cast<int64_t>(std::erase_if(questions, [](const task::Question& one) {
+      return text::is_blank(one.question) || text::is_blank(one.context);
+    }));
+    if (std::ranges::all_of(questions, [](const auto& one) { return one.answer.empty(); }))
+      throw Error(ErrorKind::bad_input,
+                  fmt::format("{}: holds no question with an answer", names_of(files)));
+    return questions;
+  };
+  std::vector<task::Question> training = read_some(run.data);
+  std::vector<task::Question> held_out =
+      run.valid.empty() ? hold_out_questions(training) : read_some(run.valid);
+  const task::SpanModel marker = task::span_model(from.model, run.from);
+  task::ReadTexts windows = task::marked_windows(marker, training, names_of(run.data));
+  task::ReadTexts held_out_windows =
+      task::marked_windows(marker, held_out, names_of(run.valid.empty() ? run.data : run.valid));
+  if (windows.texts.empty() || held_out_windows.texts.empty())
+    throw Error(ErrorKind::bad_input,
+                fmt::format("{}: holds too few questions about texts to learn from some and to "
+                            "hold others out for validation",
+                            names_of(run.data)));
+  uint64_t content = 0;
+  for (const task::ReadTexts* side : {&windows, &held_out_windows})
+    for (size_t i = 0; i < side->texts.size(); ++i)
+      content = hash_of(side->spans[i], hash_of(side->texts[i], content));
+  TextMaterial material{.task = nullptr,
+                        .held_out = {},
+                        .judged = {},
+                        .asked = {},
+                        .source = marker.tokenizer,
+                        .target = marker.tokenizer,
+                        .config = from.model.config,
+                        .labels = {},
+                        .forbidden = {},
+                        .from = from,
+                        .pictures = {},
+                        .pairs = static_cast<int64_t>(training.size()),
+                        .held_out_pairs = static_cast<int64_t>(held_out.size()),
+                        .empty = empty};
+  for (const size_t i : task::evenly_chosen(held_out.size(), kHeldOutMost))
+    material.asked.push_back(held_out[i]);
+  material.task = task::make_encoder_task(fmt::format("answer (content {:016x})", content),
+                                          std::move(windows), std::move(held_out_windows),
+                                          marks_of(material.config, marker.tokenizer).padding);
+  material.held_out = material.task->test_set(kHeldOutMost);
+  return material;
+}
+
 TextMaterial prepared(const TextRun& run, const fs::path& folder) {
+  std::optional<FromCheckpoint> from;
+  if (!run.from.empty() && run.kind != TextKind::classify) from = from_checkpoint(run, {});
+  if (from && model::marks_spans(from->model.config)) return prepared_spans(run, *from);
   const bool captions = run.kind == TextKind::caption;
   if (captions) task::write_preprocessing(folder, run.image_size, run.image_size);
   task::Captions data = read(run, run.data, folder), valid;
@@ -248,6 +338,8 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
   const int64_t empty = task::remove_empty(data.text);
   std::vector<std::string> labels;
   if (run.kind == TextKind::classify) labels = labels_of(run, data.text);
+  if (run.kind == TextKind::classify && !run.from.empty()) from = from_checkpoint(run, labels);
+  if (from) labels = from->labels;
   if (run.valid.empty()) {
     valid = {task::hold_out(data.text, kHeldOutShare, kHeldOutMost), data.pictures, 0};
   } else {
@@ -264,25 +356,20 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
                             bad > 0 ? fmt::format(", beside {} bad images", bad) : ""));
   };
   if (data.text.targets.empty() || valid.text.targets.empty()) refuse(0);
-  std::optional<FromCheckpoint> from;
-  if (!run.from.empty()) {
-    from = from_checkpoint(run, labels);
-    labels = from->labels;
-    model::copy_beside_weights(run.from, folder);
-  } else if (!fs::exists(folder / "tokenizer.json")) {
-    learn_tokenizers(run, data.text, folder);
-  }
-  const text::Tokenizer source = text::read_tokenizer(folder);
-  const fs::path target_file = task::target_tokenizer_file(folder);
-  const text::Tokenizer target = target_file == folder ? source : text::read_tokenizer(target_file);
+  if (!from && !fs::exists(folder / "tokenizer.json")) learn_tokenizers(run, data.text, folder);
+  const fs::path& home = from ? run.from : folder;  // of the tokenizers
+  const text::Tokenizer source = text::read_tokenizer(home);
+  const fs::path target_file = task::target_tokenizer_file(home);
+  const text::Tokenizer target = target_file == home ? source : text::read_tokenizer(target_file);
 
   Marks marks;
+  std::vector<int64_t> forbidden;
   if (from) {
-    const model::Transformer& model = from->model;
-    const bool lm = run.kind == TextKind::lm;
-    task::check_tokenizer(source, (lm ? model.decoder : model.encoder).tokens, run.from);
-    if (!only_reads(run.kind)) task::check_tokenizer(target, model.decoder.tokens, run.from);
-    marks = marks_of(model.config, source);
+    marks = marks_of(from->model.config, source);
+    if (only_reads(run.kind))
+      task::check_tokenizer(source, from->model.encoder.tokens, home);
+    else
+      forbidden = task::text_model(from->model, home).forbidden;
   }
   Encoded training = encode_all(run, data, labels, source, target, marks);
   Encoded held_out = encode_all(run, valid, labels, source, target, marks);
@@ -300,12 +387,14 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
       .task = nullptr,
       .held_out = {},
       .judged = {},
+      .asked = {},
       .source = source,
       .target = target,
       .config = from ? from->model.config
                      : config_of(run, std::max(source.id_limit(), target.id_limit()),
                                  static_cast<int64_t>(labels.size())),
       .labels = labels,
+      .forbidden = forbidden,
       .from = from,
       .pictures = {},
       .pairs = static_cast<int64_t>(training.sequences.targets.size()),
@@ -439,7 +528,7 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
     return only_reads(run.kind) ? 100 * test.accuracy : judged(run, material, model);
   };
   const model::Transformer start =
-      material.from ? model::copy_of(material.from->model)
+      material.from ? material.from->model
                     : model::initialised(config_of(run, material), run.settings.seed);
   return train(start, *material.task, material.held_out, run.settings, folder, observer, judge,
                save, processes);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "task/parallel_text.h"
+#include "task/questions.h"
 #include "task/task.h"
 #include "text/tokenizer.h"
 #include "train/from_checkpoint.h"
@@ -25,12 +26,14 @@ namespace headlight::train {
 
 struct TextMaterial {
   std::shared_ptr<task::Task> task;
-  task::Batch held_out;       // for the loss
-  task::ParallelText judged;  // what is written to be scored, if anything is
+  task::Batch held_out;               // for the loss
+  task::ParallelText judged;          // what is written to be scored, if anything is
+  std::vector<task::Question> asked;  // what spans are marked for to be scored, if they are
   text::Tokenizer source, target;
   model::Config config;
-  std::vector<std::string> labels;             // classify: by class
-  std::optional<FromCheckpoint> from;          // what the run goes on from, if it does
+  std::vector<std::string> labels;     // classify: by class
+  std::vector<int64_t> forbidden;      // tokens that a checkpoint never writes
+  std::optional<FromCheckpoint> from;  // what the run goes on from; its model is trained in place
   std::map<std::string, at::Tensor> pictures;  // that the sources of captions name
   int64_t pairs = 0, held_out_pairs = 0;
   int64_t empty = 0, too_long = 0;  // pairs that were left out

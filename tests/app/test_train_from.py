@@ -1,6 +1,7 @@
 """headlight train --from: going on from checkpoints of transformers and from models of its own."""
 
 import json
+import shutil
 import subprocess
 
 import numpy
@@ -167,14 +168,17 @@ def test_a_model_of_its_own_goes_on_with_other_data(headlight, tmp_path):
     more = headlight("train", *files, "--from", "model", "--out", "most", "--threads", 1, "--steps", 60,
                      "--learning-rate", 0.003, "--json").json()
     assert more["valid_loss"] < first["valid_loss"]
-    text = headlight("translate", "most", input="Drei vier fünf\n").out
-    assert text.strip()
+    assert headlight("translate", "most", input="Drei vier fünf\n").out.strip()
+    # A run of an older version says nothing of a checkpoint.
+    run = json.loads((tmp_path / "model/run.json").read_text())
+    del run["run"]["from"]
+    (tmp_path / "model/run.json").write_text(json.dumps(run))
+    assert headlight("train", "--resume", "model", "--json").json()["steps"] == 120
 
 
 @pytest.mark.parametrize("arguments, words", [
     (["--kind", "lm", "--from", "t5"], ["goes on from", "a language model"]),
     (["--kind", "translate", "--from", "llama"], ["goes on from", "an encoder-decoder"]),
-    (["--kind", "mlm", "--from", "bert"], ["mlm goes on from nothing yet"]),
     (["--kind", "classify", "--from", "gpt2"], ["an encoder of text"]),
     (["--from", "nowhere"], ["nowhere", "cannot be read"]),
 ])
@@ -188,11 +192,45 @@ def test_what_it_cannot_go_on_from_is_said(headlight, tmp_path, checkpoints, arg
     assert not (tmp_path / "out").exists()
 
 
-def test_sizes_are_those_of_the_checkpoint(headlight, tmp_path, checkpoints):
+@pytest.mark.parametrize("arguments, word", [
+    (["--layers", 2], "--layers"), (["--kind", "mlm"], "mlm"), (["--kind", "caption"], "caption"),
+    (["--length", 65], "--length 65"), (["--out", "tuned"], "--out tuned")])
+def test_what_makes_no_sense_beside_a_checkpoint_is_refused(headlight, tmp_path, checkpoints, arguments, word):
     (tmp_path / "data.txt").write_text("a\tb\n")
-    err = headlight("train", "data.txt", "--from", checkpoints["t5"][0], "--out", "out", "--layers", 2,
+    name = "." if "--out" in arguments else checkpoints["bart"][0]
+    if name == ".":
+        shutil.copytree(checkpoints["bart"][0], tmp_path, dirs_exist_ok=True)
+    err = headlight("train", "--kind", "summarize", "data.txt", "--from", name, "--out", "out", *arguments,
                     code=2).err
-    assert "--from" in err and "--layers" in err
+    assert word in err and not (tmp_path / "out").exists() and not (tmp_path / "tuned").exists()
+
+
+def test_a_base_model_writes_nothing_and_a_file_of_its_own_stays(headlight, tmp_path, checkpoints):
+    folder, _ = checkpoints["bart"]
+    transformers.BartModel(transformers.AutoConfig.from_pretrained(folder)).save_pretrained(tmp_path / "base")
+    write_tokenizer(tmp_path / "base", True, True)
+    (tmp_path / "data.txt").write_text("w1 w2\tw3\nw4 w5\tw6\nw7 w8\tw9\n" * 9)
+    err = headlight("train", "--kind", "summarize", "data.txt", "--from", "base", "--out", "out", code=3).err
+    assert "base: --kind summarize goes on from" in err and not (tmp_path / "out").exists()
+    headlight("train", "--kind", "summarize", "data.txt", "--from", folder, "--out", "out", *HOW, "--steps", 4,
+              "--budget-minutes", 1e-6)
+    (tmp_path / "out/README.md").write_text("edited\n")
+    headlight("train", "--resume", "out", "--budget-minutes", 10)
+    assert (tmp_path / "out/README.md").read_text() == "edited\n"
+    assert not list((tmp_path / "out").glob("*.part"))
+
+
+def test_labels_for_validation_may_be_any_of_the_checkpoint(headlight, tmp_path, checkpoints):
+    (tmp_path / "data.txt").write_text("w1 w2\tred\nw3 w4\tblue\nw5 w6\tred\n")
+    said = went_on(headlight, checkpoints["bert"][0], "classify", "--steps", 1)
+    assert said["labels"] == ["red", "blue"]
+    torch.manual_seed(1)
+    several = transformers.BertConfig(**ENCODER, num_labels=2, problem_type="multi_label_classification")
+    transformers.BertForSequenceClassification(several).save_pretrained(tmp_path / "several")
+    write_tokenizer(tmp_path / "several", True, True)
+    err = headlight("train", "--kind", "classify", "data.txt", "--valid", "data.txt", "--from", "several", "--out",
+                    "more", code=3).err
+    assert "exclude one another" in err
 
 
 def test_an_encoder_of_its_own_becomes_a_classifier(headlight, tmp_path):
@@ -205,3 +243,97 @@ def test_an_encoder_of_its_own_becomes_a_classifier(headlight, tmp_path):
     assert said["accuracy"] > 80
     assert json.loads((tmp_path / "out/run.json").read_text())["run"]["kind"] == "classify"
     assert headlight("classify", "out", input="w2 w3 end\n").out == "even\n"
+
+
+def squad(path, questions):
+    path.write_text(json.dumps({"version": "1.1", "data": [{"title": "t", "paragraphs": [
+        {"context": context, "qas": [{"id": str(i), "question": question, "answers":
+                                      [{"text": answer, "answer_start": start}] if answer else []}]}
+        for i, (question, context, answer, start) in enumerate(questions)]}]}))
+
+
+SPANS = {"bert": transformers.BertForQuestionAnswering, "roberta": transformers.RobertaForQuestionAnswering}
+
+
+@pytest.mark.parametrize("name", SPANS)
+def test_the_first_loss_of_spans_is_that_of_transformers(headlight, tmp_path, checkpoints, name):
+    folder, tokenizer = checkpoints[name]
+    torch.manual_seed(5)
+    SPANS[name](transformers.AutoConfig.from_pretrained(folder)).save_pretrained(tmp_path / "reader")
+    write_tokenizer(tmp_path / "reader", True, True)
+    # The second "w7 w8" is meant.
+    context = " w7 w8 w1 w2 w3 w7 w8 w4"
+    squad(tmp_path / "data.txt", [("w5 w6", context, "w7 w8", context.rindex("w7"))])
+    said = went_on(headlight, "reader", "answer", "--steps", 1, "--learning-rate", 1e-30)
+    ids = tokenizer.encode("w5 w6", context.strip()).ids
+    first = max(i for i, one in enumerate(ids) if one == tokenizer.token_to_id("w7"))
+    model, loading = SPANS[name].from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not loading["missing_keys"] and not loading["unexpected_keys"], loading
+    types = tokenizer.encode("w5 w6", context.strip()).type_ids if name == "bert" else [0] * len(ids)
+    with torch.no_grad():
+        loss = model.eval()(input_ids=torch.tensor([ids]), token_type_ids=torch.tensor([types]),
+                            start_positions=torch.tensor([first]), end_positions=torch.tensor([first + 1])).loss
+    assert said["train_loss"] == pytest.approx(loss.item(), rel=1e-5)
+    assert said["valid_loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("file", ["data.json", "data.tsv"])
+def test_an_encoder_learns_to_mark_answers(headlight, tmp_path, checkpoints, file):
+    draw = numpy.random.default_rng(2)
+
+    def questions(count):
+        """One word below w4 in every text, and w10 to w39 around it, so that it is part of others too."""
+        for _ in range(count):
+            words = [f"w{i}" for i in draw.integers(10, 40, draw.integers(3, 12))]
+            answer = f"w{draw.integers(0, 4)}"
+            words.insert(draw.integers(0, len(words)), answer)
+            text = " ".join(words)
+            yield "w9", text, answer, (" " + text + " ").index(f" {answer} ")
+
+    def write(path, all):
+        if path.suffix == ".json":
+            return squad(path, all)
+        path.write_text("".join(f"{question}\t{text}\t{answer}\n" for question, text, answer, _ in all))
+
+    write(tmp_path / file, questions(300))
+    write(tmp_path / f"valid-{file}", questions(40))
+    said = headlight("train", "--kind", "answer", "--from", checkpoints["bert"][0], file, "--valid",
+                     f"valid-{file}", "--out", "out", "--threads", 1, "--steps", 150, "--learning-rate", 0.01,
+                     "--batch", 1000, "--json").json()
+    assert said["exact_match"] == 100 and said["pairs"] == 300 and said["held_out"] == 40
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    assert config["architectures"] == ["BertForQuestionAnswering"] and "id2label" not in config
+    assert headlight("answer", "out", input="w9\tw20 w21 w3 w30\n").out == "w3\n"
+    # Without --valid about a twentieth of the texts is held out.
+    part = headlight("train", "--kind", "answer", "--from", "out", file, "--out", "more", "--threads", 1,
+                     "--steps", 2, "--json").json()
+    assert part["pairs"] + part["held_out"] == 300 and part["held_out"] >= 1
+
+
+def test_windows_without_the_answer_are_told_by_the_first_token(headlight, tmp_path, checkpoints):
+    # Positions for 64 tokens: several windows, of which some hold the answer.
+    text = " ".join(f"w{i % 30}" for i in range(120)) + " w35"
+    squad(tmp_path / "data.txt", [("w9", text, "w35", len(text) - 3), ("w9", "w1 w2", "", 0)] * 3)
+    said = went_on(headlight, checkpoints["bert"][0], "answer", "--steps", 60, "--learning-rate", 0.01)
+    assert said["exact_match"] == 100
+    assert headlight("answer", "out", "--unanswerable", input=f"w9\t{text}\nw9\tw1 w2\n").out == "w35\n\n"
+
+
+def test_questions_without_any_answer_teach_nothing(headlight, tmp_path, checkpoints):
+    (tmp_path / "data.tsv").write_text("w1\tw2 w3\n\nw4\tw5 w6\n")
+    err = headlight("train", "--kind", "answer", "--from", checkpoints["bert"][0], "data.tsv", "--out", "out",
+                    code=3).err
+    assert "data.tsv: holds no question with an answer" in err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("question, more, words", [
+    (("w1", "w2 w3", "w7", 0), [], ["question 2", '"w7"', "not in its text"]),
+    (("w1 " * 70, "w2 w3", "w3", 0), [], ["question 2", "no room"]),
+    (("w1", "w2 w3", "w3", 3), ["--label-smoothing", 0.1], ["--label-smoothing"]),
+])
+def test_questions_that_mark_no_span_are_named(headlight, tmp_path, checkpoints, question, more, words):
+    squad(tmp_path / "data.json", [("w1", "w2 w3", "w2", 0), question])
+    err = headlight("train", "--kind", "answer", "--from", checkpoints["bert"][0], "data.json", "--valid",
+                    "data.json", "--out", "out", *more, code=2 if more else 3).err
+    for word in words:
+        assert word in err.replace("\n", " "), err

@@ -50,7 +50,7 @@ TEST(EncoderTask, EveryTextComesOnceAnEpochWithItsClass) {
   std::set<int64_t> seen;
   for (int64_t step = 0; seen.size() < 200; ++step) {
     const Batch batch = task->train_batch(7, step, 150);
-    EXPECT_TRUE(batch.one_label);
+    EXPECT_EQ(batch.labels_a_row, 1);
     EXPECT_LE(batch.size * batch.length, 150);
     ASSERT_EQ(batch.labels.size(), static_cast<size_t>(batch.size));
     for (int64_t row = 0; row < batch.size; ++row) {
