@@ -33,4 +33,11 @@ constexpr int64_t shuffled(int64_t index, int64_t n, uint64_t seed) {
   return static_cast<int64_t>(value);
 }
 
+// Of all numbers in their order, after what was hashed before.
+template <typename Numbers>
+uint64_t hash_of(const Numbers& all, uint64_t hash) {
+  for (const auto one : all) hash = mix(hash, static_cast<uint64_t>(one));
+  return hash;
+}
+
 }  // namespace headlight::task

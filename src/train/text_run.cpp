@@ -9,6 +9,13 @@
 
 namespace headlight::train {
 
+std::string names_of(const std::vector<std::filesystem::path>& files) {
+  std::string names;
+  for (const std::filesystem::path& file : files)
+    names += (names.empty() ? "" : " and ") + file.string();
+  return names;
+}
+
 TextRun defaults_of(TextKind kind, const std::string& size) {
   TextRun run;
   run.kind = kind;

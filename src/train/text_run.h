@@ -22,6 +22,13 @@ enum class TextKind { translate, summarize, answer, caption, lm, classify, mlm }
 inline const std::vector<std::string> kTextKinds{"translate", "summarize", "answer", "caption",
                                                  "lm",        "classify",  "mlm"};
 
+// What is held out of data without a validation part.
+inline constexpr double kHeldOutShare = 0.05;
+inline constexpr int64_t kHeldOutMost = 1000;  // pairs
+
+// "a and b": for messages.
+std::string names_of(const std::vector<std::filesystem::path>& files);
+
 // Whether only an encoder is trained.
 inline bool only_reads(TextKind kind) {
   return kind == TextKind::classify || kind == TextKind::mlm;

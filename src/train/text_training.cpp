@@ -22,21 +22,18 @@
 #include "task/questions.h"
 #include "task/random.h"
 #include "task/sequences_task.h"
-#include "task/spans.h"
 #include "task/text_model.h"
 #include "task/token_lines.h"
 #include "tensorfile/atomic_file.h"
 #include "text/learned_pieces.h"
 #include "text/letter_case.h"
 #include "text/lines.h"
+#include "train/span_material.h"
 
 namespace headlight::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr double kHeldOutShare = 0.05;
-constexpr int64_t kHeldOutMost = 1000;  // pairs
 
 // All but captions is without pictures.
 task::Captions read(const TextRun& run, const std::vector<fs::path>& files,
@@ -52,12 +49,6 @@ task::Captions read(const TextRun& run, const std::vector<fs::path>& files,
     default:
       return {task::read_pairs(files), {}, 0};
   }
-}
-
-std::string names_of(const std::vector<fs::path>& files) {
-  std::string names;
-  for (const fs::path& file : files) names += (names.empty() ? "" : " and ") + file.string();
-  return names;
 }
 
 std::vector<std::string> labels_of(const TextRun& run, const task::ParallelText& text) {
@@ -127,12 +118,6 @@ void learn_tokenizers(const TextRun& run, const task::ParallelText& text, const 
                                                         .begin = lm || only_reads(run.kind),
                                                         .end = !lm,
                                                         .mask = run.kind == TextKind::mlm}));
-}
-
-template <typename Numbers>
-uint64_t hash_of(const Numbers& all, uint64_t hash) {
-  for (const auto one : all) hash = task::mix(hash, static_cast<uint64_t>(one));
-  return hash;
 }
 
 task::Sequence encoded(const text::Tokenizer& tokenizer, const std::string& line) {
@@ -225,21 +210,8 @@ task::ReadTexts texts_to_read(const TextRun& run, task::Sequences sequences) {
   return read;
 }
 
-// The share of questions whose best span is the answer.
-double judged_spans(const TextMaterial& material, const model::Transformer& model) {
-  task::Marking how;
-  for (const task::Question& one : material.asked) how.unanswerable |= one.answer.empty();
-  const auto marked = task::mark_answers({model, material.source}, material.asked, how);
-  double right = 0;
-  for (size_t i = 0; i < marked.size(); ++i) {
-    const std::string text = marked[i].empty() ? "" : marked[i][0].text;
-    right += double(score::compare_answers(text, material.asked[i].answer).exact);
-  }
-  return 100 * right / double(marked.size());
-}
-
 double judged(const TextRun& run, const TextMaterial& material, const model::Transformer& model) {
-  if (!material.asked.empty()) return judged_spans(material, model);
+  if (!material.asked.empty()) return exact_spans(material, model);
   const std::vector<std::string> texts = texts_of(run, material, model);
   const std::vector<std::string>& right = material.judged.targets;
   if (run.kind == TextKind::translate) return score::corpus_bleu(texts, right);
@@ -255,82 +227,10 @@ double judged(const TextRun& run, const TextMaterial& material, const model::Tra
   return 100 * sum / static_cast<double>(texts.size());
 }
 
-// Questions about some of the texts; all about one text stay on one side.
-std::vector<task::Question> hold_out_questions(std::vector<task::Question>& all) {
-  task::ParallelText numbered;
-  for (size_t i = 0; i < all.size(); ++i) {
-    numbered.sources.push_back(all[i].context);
-    numbered.targets.push_back(std::to_string(i));
-  }
-  const task::ParallelText held_out = task::hold_out(numbered, kHeldOutShare, kHeldOutMost);
-  const auto those = [&](const std::vector<std::string>& numbers) {
-    std::vector<task::Question> some;
-    for (const std::string& number : numbers) some.push_back(all[std::stoul(number)]);
-    return some;
-  };
-  std::vector<task::Question> result = those(held_out.targets);
-  all = those(numbered.targets);
-  return result;
-}
-
-// An encoder that learns to mark answers.
-TextMaterial prepared_spans(const TextRun& run, const FromCheckpoint& from) {
-  if (run.settings.label_smoothing > 0)
-    throw Error(ErrorKind::usage, "--label-smoothing is for what is written; leave it away");
-  int64_t empty = 0;
-  const auto read_some = [&](const std::vector<fs::path>& files) {
-    std::vector<task::Question> questions = task::read_questions(files);
-    empty += static_cast<int64_t>(std::erase_if(questions, [](const task::Question& one) {
-      return text::is_blank(one.question) || text::is_blank(one.context);
-    }));
-    if (std::ranges::all_of(questions, [](const auto& one) { return one.answer.empty(); }))
-      throw Error(ErrorKind::bad_input,
-                  fmt::format("{}: holds no question with an answer", names_of(files)));
-    return questions;
-  };
-  std::vector<task::Question> training = read_some(run.data);
-  std::vector<task::Question> held_out =
-      run.valid.empty() ? hold_out_questions(training) : read_some(run.valid);
-  const task::SpanModel marker = task::span_model(from.model, run.from);
-  task::ReadTexts windows = task::marked_windows(marker, training, names_of(run.data));
-  task::ReadTexts held_out_windows =
-      task::marked_windows(marker, held_out, names_of(run.valid.empty() ? run.data : run.valid));
-  if (windows.texts.empty() || held_out_windows.texts.empty())
-    throw Error(ErrorKind::bad_input,
-                fmt::format("{}: holds too few questions about texts to learn from some and to "
-                            "hold others out for validation",
-                            names_of(run.data)));
-  uint64_t content = 0;
-  for (const task::ReadTexts* side : {&windows, &held_out_windows})
-    for (size_t i = 0; i < side->texts.size(); ++i)
-      content = hash_of(side->spans[i], hash_of(side->texts[i], content));
-  TextMaterial material{.task = nullptr,
-                        .held_out = {},
-                        .judged = {},
-                        .asked = {},
-                        .source = marker.tokenizer,
-                        .target = marker.tokenizer,
-                        .config = from.model.config,
-                        .labels = {},
-                        .forbidden = {},
-                        .from = from,
-                        .pictures = {},
-                        .pairs = static_cast<int64_t>(training.size()),
-                        .held_out_pairs = static_cast<int64_t>(held_out.size()),
-                        .empty = empty};
-  for (const size_t i : task::evenly_chosen(held_out.size(), kHeldOutMost))
-    material.asked.push_back(held_out[i]);
-  material.task = task::make_encoder_task(fmt::format("answer (content {:016x})", content),
-                                          std::move(windows), std::move(held_out_windows),
-                                          marks_of(material.config, marker.tokenizer).padding);
-  material.held_out = material.task->test_set(kHeldOutMost);
-  return material;
-}
-
 TextMaterial prepared(const TextRun& run, const fs::path& folder) {
   std::optional<FromCheckpoint> from;
   if (!run.from.empty() && run.kind != TextKind::classify) from = from_checkpoint(run, {});
-  if (from && model::marks_spans(from->model.config)) return prepared_spans(run, *from);
+  if (from && model::marks_spans(from->model.config)) return prepare_spans(run, *from);
   const bool captions = run.kind == TextKind::caption;
   if (captions) task::write_preprocessing(folder, run.image_size, run.image_size);
   task::Captions data = read(run, run.data, folder), valid;
@@ -376,12 +276,12 @@ TextMaterial prepared(const TextRun& run, const fs::path& folder) {
   const int64_t too_long = training.too_long + held_out.too_long;
   if (training.sequences.targets.empty() || held_out.sequences.targets.empty()) refuse(too_long);
   uint64_t content = 0;
-  for (const std::string& label : labels) content = hash_of(label, content);
+  for (const std::string& label : labels) content = task::hash_of(label, content);
   for (Encoded* side : {&training, &held_out}) {
-    for (const task::Sequence& ids : side->sequences.targets) content = hash_of(ids, content);
-    for (const task::Sequence& ids : side->sequences.sources) content = hash_of(ids, content);
+    for (const task::Sequence& ids : side->sequences.targets) content = task::hash_of(ids, content);
+    for (const task::Sequence& ids : side->sequences.sources) content = task::hash_of(ids, content);
     if (!captions) continue;
-    for (const std::string& name : side->text.sources) content = hash_of(name, content);
+    for (const std::string& name : side->text.sources) content = task::hash_of(name, content);
   }
   TextMaterial material{
       .task = nullptr,
