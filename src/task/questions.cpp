@@ -128,6 +128,10 @@ class QuestionReader {
 
 }  // namespace
 
+bool is_without_text(const Question& one) {
+  return text::is_blank(one.question) || text::is_blank(one.context);
+}
+
 std::vector<Question> read_questions(const std::vector<std::filesystem::path>& files) {
   std::vector<Question> all;
   for (const std::filesystem::path& file : files)

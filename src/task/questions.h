@@ -20,6 +20,9 @@ struct Question {
   int64_t number = 0;  // from 1, through all files
 };
 
+// Nothing is asked, or of nothing.
+bool is_without_text(const Question& question);
+
 // Of every file in turn, each text as one line. A file is one of three kinds, told from its first
 // line:
 //   bAbI   "1 Mary moved." numbers the lines of a story; a line with a question mark at its end or

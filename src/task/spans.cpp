@@ -141,10 +141,6 @@ Error named(const Error& error, const std::string& where, size_t question) {
                                     question, error.what())};
 }
 
-bool is_without_text(const Question& one) {
-  return text::is_blank(one.question) || text::is_blank(one.context);
-}
-
 // Whether a piece of text is no part of a longer word.
 bool stands_alone(const std::string& text, size_t begin, size_t end) {
   const auto in_word = [&](size_t at) {

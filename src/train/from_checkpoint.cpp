@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-bool reads_only(const model::Config& c) {
+bool is_text_encoder(const model::Config& c) {
   return c.kind == model::Kind::encoder_only && c.patch == 0;
 }
 
@@ -25,17 +25,7 @@ bool writes_from_text(const model::Config& c) {
 }
 
 bool is_classifier(const model::Config& c) {
-  return reads_only(c) && c.output && c.output_place != model::OutputPlace::every;
-}
-
-void set_classes(Json& config, const std::vector<std::string>& labels) {
-  config["problem_type"] = "single_label_classification";
-  config["id2label"] = config["label2id"] = Json::object();
-  for (size_t i = 0; i < labels.size(); ++i) {
-    config["id2label"][std::to_string(i)] = labels[i];
-    config["label2id"][labels[i]] = i;
-  }
-  config.erase("num_labels");
+  return is_text_encoder(c) && c.output && c.output_place != model::OutputPlace::every;
 }
 
 // The encoder below an output of what transformers calls `head`, which has learned nothing yet.
@@ -61,7 +51,7 @@ const char* misses(TextKind kind, const model::Config& c) {
       return writes_from_text(c) ? nullptr
                                  : "an encoder-decoder of text (Marian, Pegasus, BART, T5)";
     case TextKind::answer:
-      return writes_from_text(c) || reads_only(c)
+      return writes_from_text(c) || is_text_encoder(c)
                  ? nullptr
                  : "an encoder-decoder of text (T5, BART, Marian, Pegasus) or an encoder (BERT, "
                    "RoBERTa, DistilBERT)";
@@ -70,7 +60,7 @@ const char* misses(TextKind kind, const model::Config& c) {
                  ? nullptr
                  : "a language model (GPT-2, Llama and their like) with an eos_token_id";
     case TextKind::classify:
-      return reads_only(c) && (!is_classifier(c) || (c.exclusive && c.classes > 1))
+      return is_text_encoder(c) && (!is_classifier(c) || (c.exclusive && c.classes > 1))
                  ? nullptr
                  : "an encoder of text (BERT, RoBERTa, DistilBERT) whose labels, if it has some, "
                    "exclude one another";
@@ -106,7 +96,7 @@ FromCheckpoint from_checkpoint(const TextRun& run, const std::vector<std::string
       give_output(from, run, "ForSequenceClassification");
     }
   }
-  if (run.kind == TextKind::answer && reads_only(from.model.config) &&
+  if (run.kind == TextKind::answer && is_text_encoder(from.model.config) &&
       !model::marks_spans(from.model.config)) {
     for (const char* of_classes : {"id2label", "label2id", "num_labels", "problem_type"})
       from.config.erase(of_classes);

@@ -10,7 +10,6 @@
 #include "task/length_buckets.h"
 #include "task/random.h"
 #include "task/spans.h"
-#include "text/lines.h"
 
 namespace headlight::train {
 namespace {
@@ -43,9 +42,7 @@ TextMaterial prepare_spans(const TextRun& run, const FromCheckpoint& from) {
   int64_t empty = 0;
   const auto read_some = [&](const std::vector<fs::path>& files) {
     std::vector<task::Question> questions = task::read_questions(files);
-    empty += static_cast<int64_t>(std::erase_if(questions, [](const task::Question& one) {
-      return text::is_blank(one.question) || text::is_blank(one.context);
-    }));
+    empty += static_cast<int64_t>(std::erase_if(questions, task::is_without_text));
     if (std::ranges::all_of(questions, [](const auto& one) { return one.answer.empty(); }))
       throw Error(ErrorKind::bad_input,
                   fmt::format("{}: holds no question with an answer", names_of(files)));

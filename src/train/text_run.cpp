@@ -145,6 +145,16 @@ model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes)
   return model::completed(c);
 }
 
+void set_classes(nlohmann::ordered_json& json, const std::vector<std::string>& labels) {
+  json["problem_type"] = "single_label_classification";
+  json["id2label"] = json["label2id"] = nlohmann::ordered_json::object();
+  for (size_t i = 0; i < labels.size(); ++i) {
+    json["id2label"][std::to_string(i)] = labels[i];
+    json["label2id"][labels[i]] = i;
+  }
+  json.erase("num_labels");
+}
+
 nlohmann::ordered_json bert_config(const model::Config& c, const std::vector<std::string>& labels) {
   nlohmann::ordered_json json = {
       {"architectures", {labels.empty() ? "BertForMaskedLM" : "BertForSequenceClassification"}},
@@ -163,9 +173,7 @@ nlohmann::ordered_json bert_config(const model::Config& c, const std::vector<std
       {"tie_word_embeddings", c.tied},
       {"pad_token_id", text::kPadding}};
   if (labels.empty()) return json;
-  json["problem_type"] = "single_label_classification";
-  for (size_t i = 0; i < labels.size(); ++i) json["id2label"][std::to_string(i)] = labels[i];
-  for (size_t i = 0; i < labels.size(); ++i) json["label2id"][labels[i]] = i;
+  set_classes(json, labels);
   return json;
 }
 

@@ -65,6 +65,9 @@ model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes 
 // For config_of() where sizes are to be checked before the vocabulary is known.
 inline constexpr int64_t kAnyVocabulary = 1024;
 
+// The labels of a classifier by class, in a config.json of transformers.
+void set_classes(nlohmann::ordered_json& json, const std::vector<std::string>& labels);
+
 // The config.json of transformers for a model that only reads, and a classifier's labels by class.
 nlohmann::ordered_json bert_config(const model::Config& config,
                                    const std::vector<std::string>& labels);
