@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "headlight/error.h"
 #include "tensorfile/atomic_file.h"
+#include "text/lines.h"
 
 namespace headlight::app {
 namespace fs = std::filesystem;
@@ -17,28 +19,20 @@ constexpr int64_t kTextBytes = int64_t{256} << 20;
   throw Error(ErrorKind::bad_input, message);
 }
 
-std::string without_end_of_line(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  return text;
-}
-
 }  // namespace
 
 std::vector<Line> lines_of(const fs::path& path) {
-  const std::string all = tensorfile::read_text_file(path, kTextBytes);
   std::vector<Line> lines;
-  for (size_t begin = 0; begin < all.size();) {
-    const size_t end = std::min(all.find('\n', begin), all.size());
-    lines.push_back({fmt::format("{}: line {}", path.string(), lines.size() + 1),
-                     without_end_of_line(all.substr(begin, end - begin))});
-    begin = end + 1;
-  }
+  for (std::string& text : text::read_lines(path))
+    lines.push_back({fmt::format("{}: line {}", path.string(), lines.size() + 1), std::move(text)});
   if (lines.empty()) refuse_lines(path.string() + ": is empty; a line per example belongs there");
   return lines;
 }
 
 Line whole_file(const fs::path& path) {
-  return {path.string(), without_end_of_line(tensorfile::read_text_file(path, kTextBytes))};
+  std::string text = tensorfile::read_text_file(path, kTextBytes);
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  return {path.string(), std::move(text)};
 }
 
 LinePairs pairs_of(const fs::path& first, const fs::path& second) {

@@ -25,6 +25,7 @@ before(async () => {
   for (const layer of bare.layers) {
     delete layer.map;
     layer.heads = [0, 2, 5, 7];
+    layer.roles = ['sink', 'mixed', 'previous', 'self'];
   }
   urls = { whole: written.write('whole', report()), bare: written.write('bare', bare),
            other: written.write('other', { schema: 'headlight.study/1' }) };
@@ -64,6 +65,10 @@ describe('the page of an inspection', { skip }, () => {
   test('says first what stands out', on('whole', {}, async ({ page }) => {
     assert.match(await page.locator('.opening').innerText(),
                  /4 heads in 1 layer, on one text of 32 tokens\.[^]*looks at the token before/);
+  }));
+
+  test('opens on a head that looks somewhere of its own', on('bare', {}, async ({ page }) => {
+    assert.match(await page.locator('section.head h3').innerText(), /Head self\.0\.5/);
   }));
 
   test('says what its weights are', on('bare', {}, async ({ page }) => {

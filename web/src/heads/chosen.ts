@@ -3,14 +3,23 @@
 import * as address from '../shared/address';
 import type { Layer } from '../study/report';
 import type { Chosen } from './grid';
-import { headNumber } from './roles';
+import { headNumber, rolesOf } from './roles';
 
 export function chosenHead(layers: Layer[]): Chosen {
   const [stack, layer, head] = (address.read('head') ?? '').split('.');
   const index = layers.findIndex((l) => l.stack === stack && l.layer === Number(layer));
   const found = layers[index];
   const place = found?.structure.findIndex((_, i) => headNumber(found, i) === Number(head)) ?? -1;
-  return place >= 0 ? { layer: index, head: place } : { layer: 0, head: 0 };
+  return place >= 0 ? { layer: index, head: place } : openingHead(layers);
+}
+
+// Unasked, the first head that looks somewhere of its own: those that rest or mix show little.
+function openingHead(layers: Layer[]): Chosen {
+  const dull = ['sink', 'separator', 'broad', 'mixed', 'undetermined'];
+  for (const [layer, { roles }] of layers.entries())
+    for (const head of roles.keys())
+      if (!dull.includes(rolesOf(layers[layer]!, head)[0]!)) return { layer, head };
+  return { layer: 0, head: 0 };
 }
 
 // Draws into `body` now and whenever what is chosen has changed, and gives the focus back to what
