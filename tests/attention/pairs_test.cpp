@@ -1,8 +1,9 @@
 // Products of pairs of BFloat16: the sum they make, and attention made of them. What holds for all
 // data types, such as statistics and packed sequences, is tested beside the others.
+#include "attention/cpu/pairs.inl"
+
 #include <bit>
 
-#include "attention/cpu/pairs.inl"
 #include "random_case.h"
 
 #if defined(__x86_64__)
@@ -55,9 +56,9 @@ TEST(PairsOfBFloat16, KeepNaNAndInfinity) {
 __attribute__((target("avx512f,avx512vl,avx512bf16"))) void machine_sums(const float* sums,
                                                                          const Pair* a,
                                                                          const Pair* b, float* to) {
-  const __m128 sum = _mm_dpbf16_ps(
-      _mm_loadu_ps(sums), (__m128bh)_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)),
-      (__m128bh)_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
+  const __m128 sum = _mm_dpbf16_ps(_mm_loadu_ps(sums),
+                                   (__m128bh)_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)),
+                                   (__m128bh)_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
   _mm_storeu_ps(to, sum);
 }
 
@@ -103,8 +104,8 @@ void expect_within_rounding(const Results& got, const Results& expected,
     const bool same = std::isfinite(right)
                           ? std::abs(got.out[n] - right) <= bound
                           : got.out[n] == right || (std::isnan(right) && std::isnan(got.out[n]));
-    ASSERT_TRUE(same) << "out[" << n << "] is " << got.out[n] << ", expected " << right << " within "
-                      << bound;
+    ASSERT_TRUE(same) << "out[" << n << "] is " << got.out[n] << ", expected " << right
+                      << " within " << bound;
   }
   expect_near(got.lse, expected.lse, 5e-5, "lse");
 }

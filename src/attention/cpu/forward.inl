@@ -106,11 +106,11 @@ HEADLIGHT_INLINE KeyBlock<A> key_block(const ForwardProblem<E>& p, int64_t batch
                            reinterpret_cast<Pair*>(w.keys)),
             {rows, value_width}};
   } else {
-    return {span,
-            readable_rows<S>(keys, p.k.row_stride, count, p.shape.head_dim, w.keys,
-                             round_up(p.shape.head_dim, S::kLanes)),
-            readable_rows<S>(values, p.v.row_stride, count, p.shape.value_dim, w.values,
-                             value_width)};
+    return {
+        span,
+        readable_rows<S>(keys, p.k.row_stride, count, p.shape.head_dim, w.keys,
+                         round_up(p.shape.head_dim, S::kLanes)),
+        readable_rows<S>(values, p.v.row_stride, count, p.shape.value_dim, w.values, value_width)};
   }
 }
 
@@ -146,8 +146,7 @@ HEADLIGHT_INLINE void start_forward(const ForwardProblem<E>& p, const Tile<S, kV
 template <class S, int kVecs, class A>
 __attribute__((noinline)) void forward_block(const Problem<typename S::Scalar>& p,
                                              const Tile<S, kVecs>& t, const KeyBlock<A>& block,
-                                             Span keys,
-                                             const ForwardScratch<typename S::Scalar>& w,
+                                             Span keys, const ForwardScratch<typename S::Scalar>& w,
                                              ForwardTile<typename S::Scalar>& x, bool careful) {
   using T = typename S::Scalar;
   constexpr bool kPairs = std::is_same_v<A, Pair>;
@@ -159,10 +158,10 @@ __attribute__((noinline)) void forward_block(const Problem<typename S::Scalar>& 
   const int64_t count = keys.end - keys.begin;
   const int64_t skipped = keys.begin - block.span.begin;
   T* const scores = w.scores;
-  x.masked |= tile_scores<S, kVecs>(
-      p, t, reinterpret_cast<const A*>(x.queries),
-      {block.keys.data + skipped * block.keys.stride, block.keys.stride}, keys.begin, count, scores,
-      nullptr, w.scratch);
+  x.masked |=
+      tile_scores<S, kVecs>(p, t, reinterpret_cast<const A*>(x.queries),
+                            {block.keys.data + skipped * block.keys.stride, block.keys.stride},
+                            keys.begin, count, scores, nullptr, w.scratch);
   if (careful) mark_live<S>(scores, count * kLanes, w.live);
 
   Vec top[kVecs], highest[kVecs], total[kVecs];

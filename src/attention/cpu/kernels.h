@@ -1,9 +1,10 @@
 // The kernels of one instruction set behind plain function pointers.
 //
 // cpu/*.inl is the source of all of them. Each instruction set compiles it in one translation unit
-// of its own (portable.cpp, avx2.cpp, avx512.cpp, avx512_bf16.cpp, neon.cpp), in an anonymous namespace and without
-// functions of the standard library, so that no code for a newer machine can be linked into the
-// rest of the program by accident. tests/attention/check_symbols.py holds them to it.
+// of its own (portable.cpp, avx2.cpp, avx512.cpp, avx512_bf16.cpp, neon.cpp), in an anonymous
+// namespace and without functions of the standard library, so that no code for a newer machine can
+// be linked into the rest of the program by accident. tests/attention/check_symbols.py holds them
+// to it.
 #pragma once
 
 #include <cstdint>

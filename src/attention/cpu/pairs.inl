@@ -94,8 +94,8 @@ HEADLIGHT_INLINE typename S::WordVec rounded_pairs(typename S::Vec first, typena
 #if defined(__AVX512BF16__)
   if constexpr (S::kLanes == 16) {
     typedef uint16_t Shorts __attribute__((vector_size(64)));
-    const auto both = reinterpret_cast<Shorts>(_mm512_cvtne2ps_pbh(
-        reinterpret_cast<__m512>(second), reinterpret_cast<__m512>(first)));
+    const auto both = reinterpret_cast<Shorts>(
+        _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(second), reinterpret_cast<__m512>(first)));
     return reinterpret_cast<typename S::WordVec>(
         __builtin_shufflevector(both, both, (kIndex / 2 + kIndex % 2 * S::kLanes)...));
   }
@@ -106,8 +106,7 @@ HEADLIGHT_INLINE typename S::WordVec rounded_pairs(typename S::Vec first, typena
 // Numbers [count, lanes] become pairs [pairs of count, lanes] in the same memory: row 2 j beside
 // row 2 j + 1, as interleave_rows does it.
 template <class S>
-__attribute__((noinline)) const Pair* round_to_pairs(float* numbers, int64_t count,
-                                                     int64_t lanes) {
+__attribute__((noinline)) const Pair* round_to_pairs(float* numbers, int64_t count, int64_t lanes) {
   constexpr std::make_integer_sequence<int, 2 * S::kLanes> kIndices;
   for (int64_t r = 0; r < count; r += 2) {
     for (int64_t c = 0; c < lanes; c += S::kLanes) {

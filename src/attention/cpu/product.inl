@@ -27,8 +27,7 @@ struct Rows {
 // A product of pairs that starts a sum is times `factor` at its end; others have theirs in b.
 template <class S, int kRowCount, int kVecs, bool kAdd, Along kAlong, class A>
 HEADLIGHT_INLINE void product_block(const Scalars<A>& a, int64_t depth, const Rows<const A>& b,
-                                    const Rows<typename S::Scalar>& c,
-                                    typename S::Scalar factor) {
+                                    const Rows<typename S::Scalar>& c, typename S::Scalar factor) {
   typename S::Vec sum[kRowCount][kVecs];
 #pragma GCC unroll 32
   for (int m = 0; m < kRowCount; ++m) {
@@ -67,8 +66,7 @@ HEADLIGHT_INLINE void product_block(const Scalars<A>& a, int64_t depth, const Ro
 // The same for very small depth: all of b stays in registers, and rows come one at a time.
 template <class S, int kDepth, int kVecs, class A>
 HEADLIGHT_INLINE void narrow_product(int64_t rows, const Scalars<A>& a, const Rows<const A>& b,
-                                     const Rows<typename S::Scalar>& c,
-                                     typename S::Scalar factor) {
+                                     const Rows<typename S::Scalar>& c, typename S::Scalar factor) {
   OperandVec<S, A> row[kDepth][kVecs];
 #pragma GCC unroll 4
   for (int k = 0; k < kDepth; ++k) {

@@ -74,8 +74,8 @@ HEADLIGHT_INLINE void limit_keys(const Tile<S, kVecs>& t, int64_t first_key, Spa
 }
 
 // Scores of the tile for the keys first_key .. first_key + count, whose rows are `keys`, from its
-// transposed queries (scale included, unless they are pairs). slope, if not null and there is a softcap, gets its
-// derivative. scratch holds one tile. Returns whether some pair may be masked.
+// transposed queries (scale included, unless they are pairs). slope, if not null and there is a
+// softcap, gets its derivative. scratch holds one tile. Returns whether some pair may be masked.
 template <class S, int kVecs, class A>
 __attribute__((noinline)) bool tile_scores(const Problem<typename S::Scalar>& p,
                                            const Tile<S, kVecs>& t, const A* queries,

@@ -138,7 +138,8 @@ HEADLIGHT_INLINE Rows<const Pair> copy_as_pairs(const BFloat16* from, int64_t st
   const int64_t width = pairs_of(dim);
   for (int64_t r = 0; r < count; ++r) {
     copy[(r + 1) * width - 1] = {};
-    __builtin_memcpy(static_cast<void*>(copy + r * width), from + r * stride, sizeof(BFloat16) * dim);
+    __builtin_memcpy(static_cast<void*>(copy + r * width), from + r * stride,
+                     sizeof(BFloat16) * dim);
   }
   return {copy, width};
 }
