@@ -56,9 +56,10 @@ TEST(PairsOfBFloat16, KeepNaNAndInfinity) {
 __attribute__((target("avx512f,avx512vl,avx512bf16"))) void machine_sums(const float* sums,
                                                                          const Pair* a,
                                                                          const Pair* b, float* to) {
-  const __m128 sum = _mm_dpbf16_ps(_mm_loadu_ps(sums),
-                                   (__m128bh)_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)),
-                                   (__m128bh)_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)));
+  const __m128 sum = _mm_dpbf16_ps(
+      _mm_loadu_ps(sums),
+      reinterpret_cast<__m128bh>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
+      reinterpret_cast<__m128bh>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b))));
   _mm_storeu_ps(to, sum);
 }
 
