@@ -14,7 +14,8 @@
 // the row NaN. Results do not depend on the number of threads, to the last bit.
 //
 // Tensors are float, double, or 16 bits wide (BFloat16, Float16). With 16 bits all arithmetic,
-// masks, sinks, lse and statistics are float, and results are rounded once, to the nearest.
+// masks, sinks, lse and statistics are float, and results are rounded once, to the nearest; where
+// the machine multiplies pairs of BFloat16, the forward pass rounds weights to BFloat16 besides.
 //
 // Calls may come from any number of threads at once. A thread keeps its workspace from call to
 // call: docs/attention.md has the bound.
@@ -170,8 +171,9 @@ void attention_backward(const AttentionBackward<T>& call,
                         const AttentionOptions<Compute<T>>& options = {},
                         const Parallel& parallel = {});
 
-// The instruction set that runs: "avx512", "avx2", "neon" or "portable". Decided once: the best
-// that this machine has, or what the variable HEADLIGHT_ISA names (an Error if it cannot).
+// The instruction set that runs: "avx512_bf16", "avx512", "avx2", "neon" or "portable". Decided
+// once: the best that this machine has, or what the variable HEADLIGHT_ISA names (an Error if it
+// cannot).
 const char* attention_isa();
 
 }  // namespace headlight

@@ -17,15 +17,28 @@ bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
+bool has_avx512_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
 #else
 bool has_avx2() { return false; }
 bool has_avx512() { return false; }
+bool has_avx512_bf16() { return false; }
 #endif
 
 }  // namespace
 
+KernelTable with_pairs(KernelTable table, const Kernels<BFloat16>& pairs, const char* name) {
+  table.name = name;
+  table.for_bfloat16.forward = pairs.forward;
+  return table;
+}
+
 std::vector<const KernelTable*> usable_kernels() {
   std::vector<const KernelTable*> usable;
+  if (has_avx512_bf16() && avx512_bf16_kernels()) {
+    static const KernelTable table =
+        with_pairs(*avx512_kernels(), *avx512_bf16_kernels(), "avx512_bf16");
+    usable.push_back(&table);
+  }
   if (has_avx512() && avx512_kernels()) usable.push_back(avx512_kernels());
   if (has_avx2() && avx2_kernels()) usable.push_back(avx2_kernels());
   if (neon_kernels()) usable.push_back(neon_kernels());

@@ -8,6 +8,9 @@
 
 namespace headlight::attention {
 
+// The table with those kernels of BFloat16 that multiply pairs.
+KernelTable with_pairs(KernelTable table, const Kernels<BFloat16>& pairs, const char* name);
+
 // All that this machine can run, the best first.
 std::vector<const KernelTable*> usable_kernels();
 

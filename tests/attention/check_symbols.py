@@ -3,8 +3,9 @@
 A weak symbol (an inline function or template) that was compiled for AVX-512 and that the linker
 happens to choose would crash older machines far away from any attention. So each object may
 define exactly one visible symbol, the function that returns its table, and no weak or unique one.
-Also: the 512-bit object must really use 512-bit registers, and the portable one nothing newer than
-the baseline.
+Also: the 512-bit objects must really use 512-bit registers, one of them and no other products of
+bfloat16 pairs, the 256-bit one nothing of AVX-512, and the portable one nothing newer than the
+baseline.
 
 usage: check_symbols.py OBJECT...
 """
@@ -38,12 +39,17 @@ def main():
         code = output("objdump", "-d", "--no-show-raw-insn", path)
         used = {width: len(re.findall(rf"%{width}mm", code)) for width in "xyz"}
         print(f"{name}: {used}")
-        if name == "avx512" and used["z"] == 0:
-            failures.append("avx512: no 512-bit register in use")
-        if name == "avx2" and (used["y"] == 0 or used["z"] > 0):
+        if name.startswith("avx512") and used["z"] == 0:
+            failures.append(f"{name}: no 512-bit register in use")
+        # Registers that only AVX-512 has: the widest, the upper half of the others, and masks.
+        avx512 = re.findall(r"%zmm|%[xy]mm(?:1[6-9]|2\d|3[01])\b|%k[0-7]\b", code)
+        pairs = re.findall(r"\tvdpbf16ps\b", code)
+        if name == "avx2" and (used["y"] == 0 or avx512):
             failures.append("avx2: 256-bit registers are not the widest in use")
-        if name == "portable" and used["y"] + used["z"] > 0:
+        if name == "portable" and (used["y"] > 0 or avx512):
             failures.append("portable: registers of newer machines in use")
+        if (name == "avx512_bf16") != bool(pairs):
+            failures.append(f"{name}: {len(pairs)} products of bfloat16 pairs")
     print("\n".join(failures) or "ok")
     return 1 if failures else 0
 

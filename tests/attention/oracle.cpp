@@ -65,7 +65,7 @@ bool dropout_keeps_pair(const AttentionOptions<double>& o, int64_t b, int64_t h,
   return x >= std::round(o.dropout * 4294967296.0);
 }
 
-Results oracle(const Case& c, double (*stored)(double)) {
+Results oracle(const Case& c, const std::vector<double>& stored_out) {
   const AttentionShape& s = c.shape;
   const AttentionOptions<double>& o = c.numbers;
   const int64_t group = s.heads / s.kv_heads;
@@ -104,7 +104,7 @@ Results oracle(const Case& c, double (*stored)(double)) {
           if (!c.mask.values.empty()) x += c.mask.values[c.mask.index(s, b, h, i, j)];
           keys.push_back(j);
           score.push_back(x);
-          top = std::max(top, x);
+          if (std::isnan(x) || x > top) top = x;
         }
         if (top == -kInfinity) continue;
         double total = c.sinks.empty() ? 0 : std::exp(c.sinks[h] - top);
@@ -121,8 +121,9 @@ Results oracle(const Case& c, double (*stored)(double)) {
           const double* v = &c.v[(first_key + keys[n]) * s.value_dim];
           for (int64_t e = 0; e < s.value_dim; ++e) out[e] += weight[n] * kept[n] * v[e];
         }
+        const double* stored = stored_out.empty() ? out : &stored_out[row * s.value_dim];
         double delta = 0;
-        for (int64_t e = 0; e < s.value_dim; ++e) delta += grad_out[e] * stored(out[e]);
+        for (int64_t e = 0; e < s.value_dim; ++e) delta += grad_out[e] * stored[e];
         if (!c.sinks.empty()) r.grad_sinks[h] -= std::exp(c.sinks[h] - r.lse[row]) * delta;
         for (std::size_t n = 0; n < keys.size(); ++n) {
           const int64_t j = first_key + keys[n];

@@ -39,8 +39,8 @@ bool may_attend(const Case& c, int64_t b, int64_t h, int64_t i, int64_t j);
 bool dropout_keeps_pair(const AttentionOptions<double>& o, int64_t b, int64_t h, int64_t i,
                         int64_t j);
 
-// Forward and backward. The gradients read `out` as it is stored: rounded, if it has 16 bits.
-Results oracle(
-    const Case& c, double (*stored)(double) = [](double x) { return x; });
+// Forward and backward. The gradients read `out` as it is stored, if that is given: with 16 bits it
+// is rounded.
+Results oracle(const Case& c, const std::vector<double>& stored_out = {});
 
 }  // namespace headlight::attention

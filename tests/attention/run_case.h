@@ -199,6 +199,14 @@ inline Case plain_case(const AttentionShape& s, uint64_t seed) {
   return c;
 }
 
+// Makes the case one of tensors of E.
+template <typename E>
+void round_inputs(Case& c) {
+  for (std::vector<double>* x : {&c.q, &c.k, &c.v, &c.grad_out}) {
+    for (double& e : *x) e = rounded<E>(e);
+  }
+}
+
 // Every entry of got within tolerance * (1 + |expected|), infinities and NaN in the same places.
 inline void expect_near(const std::vector<double>& got, const std::vector<double>& expected,
                         double tolerance, const std::string& name) {
@@ -221,7 +229,12 @@ inline void expect_near(const Results& got, const Results& expected, double tole
   expect_near(got.grad_sinks, expected.grad_sinks, tolerance, "grad_sinks");
 }
 
-// All kernels that can run here, and the 512-bit source lowered to AVX2 (wide.cpp).
+// All kernels that can run here, and the 512-bit sources lowered to AVX2 (wide.cpp, wide_bf16.cpp).
 std::vector<const KernelTable*> tables_under_test();
+
+// Whether products of BFloat16 go over pairs, whose weights are rounded.
+inline bool multiplies_pairs(const KernelTable& table) {
+  return std::string(table.name).ends_with("_bf16");
+}
 
 }  // namespace headlight::attention

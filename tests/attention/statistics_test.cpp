@@ -55,8 +55,9 @@ Rows expected_rows(const Case& c) {
   return x;
 }
 
-template <typename T>
+template <typename E>
 void check(const KernelTable& table, const Case& c, double tolerance) {
+  using T = Compute<E>;
   const AttentionShape& s = c.shape;
   const Rows expected = expected_rows(c);
   AttentionOptions<T> o = number_options<T>(c);
@@ -64,10 +65,10 @@ void check(const KernelTable& table, const Case& c, double tolerance) {
   const std::vector<T> sinks(c.sinks.begin(), c.sinks.end());
   o.mask = placed_scores<const T>(c.mask, s, mask.data());
   if (!sinks.empty()) o.sinks = sinks.data();
-  Placed<T> q(Layout::head_major, s.batch, s.heads, s.queries, s.head_dim);
-  Placed<T> k(Layout::head_major, s.batch, s.kv_heads, s.keys, s.head_dim);
-  Placed<T> v(Layout::head_major, s.batch, s.kv_heads, s.keys, s.value_dim);
-  Placed<T> out(Layout::head_major, s.batch, s.heads, s.queries, s.value_dim);
+  Placed<E> q(Layout::head_major, s.batch, s.heads, s.queries, s.head_dim);
+  Placed<E> k(Layout::head_major, s.batch, s.kv_heads, s.keys, s.head_dim);
+  Placed<E> v(Layout::head_major, s.batch, s.kv_heads, s.keys, s.value_dim);
+  Placed<E> out(Layout::head_major, s.batch, s.heads, s.queries, s.value_dim);
   q.fill(c.q);
   k.fill(c.k);
   v.fill(c.v);
@@ -75,7 +76,7 @@ void check(const KernelTable& table, const Case& c, double tolerance) {
   std::vector<std::vector<T>> results(9, std::vector<T>(rows, T(7)));
   std::vector<T> received(s.batch * s.heads * s.keys, T(7));
   std::vector<int64_t> top_key(rows, 7);
-  AttentionForward<T> call{s, q.read(), k.read(), v.read(), out.tensor, nullptr, {}};
+  AttentionForward<E> call{s, q.read(), k.read(), v.read(), out.tensor, nullptr, {}};
   call.statistics = {results[0].data(), results[1].data(), results[2].data(), results[3].data(),
                      results[4].data(), results[5].data(), results[6].data(), results[7].data(),
                      top_key.data(),    results[8].data(), received.data(),   kWindow};
@@ -115,6 +116,12 @@ TEST(AttentionStatistics, AgreeWithTheWholeMatrixOnRandomShapesAndOptions) {
       SCOPED_TRACE(std::string(table->name) + ", case " + std::to_string(seed));
       check<float>(*table, c, 1e-4);
       check<double>(*table, c, 1e-12);
+      if (HasFailure()) return;
+    }
+    round_inputs<BFloat16>(c);
+    for (const KernelTable* table : tables_under_test()) {
+      SCOPED_TRACE(std::string(table->name) + ", case " + std::to_string(seed));
+      check<BFloat16>(*table, c, 1e-4);
       if (HasFailure()) return;
     }
   }

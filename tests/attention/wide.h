@@ -8,4 +8,7 @@ namespace headlight::attention {
 // so that a machine without AVX-512 can test that path. Null where there is no AVX2.
 const KernelTable* wide_kernels();
 
+// The same of avx512_bf16.cpp, with the dot product of pairs written out.
+const Kernels<BFloat16>* wide_bf16_kernels();
+
 }  // namespace headlight::attention

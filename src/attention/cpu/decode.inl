@@ -8,7 +8,8 @@
 namespace headlight::attention {
 namespace {
 
-constexpr int64_t kDecodeKeys = 64;  // of a block
+// Of a block: its keys and values, and those that come next, have to fit into the nearest cache.
+constexpr int64_t kDecodeKeys = 16;
 
 // What a chunk of keys knows about the rows [group, queries] of a KV head. sums [rows, value_dim].
 template <typename T>
@@ -42,6 +43,7 @@ struct DecodeScratch {
   T* queries;  // [rows, head_dim], times scale
   T* scores;   // [rows, keys of a block], then weights
   T* live;     // the same size
+  T* totals;   // [rows, lanes]: what the total of a row is made of
   int64_t size;
 };
 
@@ -51,7 +53,13 @@ DecodeScratch<typename S::Scalar> decode_scratch(const ForwardProblem<E>& p,
   const int64_t rows = decode_rows<typename S::Scalar>(p);
   const int64_t queries = round_up(rows * p.shape.head_dim, 64);
   const int64_t scores = rows * kDecodeKeys;
-  return {memory, memory + queries, memory + queries + scores, queries + 2 * scores};
+  DecodeScratch<typename S::Scalar> s;
+  s.queries = memory;
+  s.scores = s.queries + queries;
+  s.live = s.scores + scores;
+  s.totals = s.live + scores;
+  s.size = queries + 2 * scores + rows * S::kLanes;
+  return s;
 }
 
 // How many rows are worked on together, beginning with row r: what divides S::kLanes.
@@ -65,20 +73,26 @@ HEADLIGHT_INLINE void for_some_rows(int64_t rows, const Body& body) {
   if (r < rows) body(std::integral_constant<int, 1>(), r);
 }
 
-// Rows that will be read next: the machine does not see them coming. The rows at hand are passed
-// over several times, and each time a part of those is asked for, so that memory is never idle.
+// Rows that will be read next. While the rows at hand are passed over, once or several times, those
+// are asked for line after line, evenly and in the order of memory: the machine leaves out what it
+// is asked for in a rush, and follows by itself only where lines follow each other.
 template <typename E>
 struct Ahead {
-  const E* rows;
+  const E* row;
   int64_t stride;
-  int64_t lines;  // of a row
-  int64_t passes = 0;
-  int64_t pass = 0;
+  int64_t lines;       // of a row
+  int64_t passes = 0;  // over as many rows as there are here
+  int64_t line = 0;
+  int64_t due = 0;  // lines times passes
 
-  HEADLIGHT_INLINE void prefetch(int64_t row) const {
-    const char* from = reinterpret_cast<const char*>(rows + row * stride);
-    for (int64_t line = pass * lines / passes; line < (pass + 1) * lines / passes; ++line) {
-      __builtin_prefetch(from + 64 * line);
+  // A row was passed over.
+  HEADLIGHT_INLINE void prefetch() {
+    for (due += lines; due >= passes; due -= passes) {
+      __builtin_prefetch(reinterpret_cast<const char*>(row) + 64 * line);
+      if (++line == lines) {
+        line = 0;
+        row += stride;
+      }
     }
   }
 };
@@ -110,8 +124,7 @@ HEADLIGHT_INLINE void decode_dots(const typename S::Scalar* queries, int64_t dim
   S::store(lanes, sums_of_lanes<S>(sum));
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-    for (int n = 0; n < kKeys; ++n) scores[r * kDecodeKeys + n] = lanes[r * kKeys + n];
+    __builtin_memcpy(scores + r * kDecodeKeys, lanes + r * kKeys, sizeof(lanes[0]) * kKeys);
   }
 }
 
@@ -125,7 +138,7 @@ HEADLIGHT_INLINE void decode_scores(const typename S::Scalar* queries, int64_t r
     constexpr int64_t kKeys = S::kLanes / kRows;
     int64_t n = 0;
     for (; n + kKeys <= count; n += kKeys) {
-      for (int64_t i = 0; i < kKeys; ++i) ahead.prefetch(n + i);
+      for (int64_t i = 0; i < kKeys; ++i) ahead.prefetch();
       decode_dots<S, kRows>(queries + r * dim, dim, keys + n * key_stride, key_stride,
                             scores + r * kDecodeKeys + n);
     }
@@ -140,14 +153,13 @@ HEADLIGHT_INLINE void decode_scores(const typename S::Scalar* queries, int64_t r
         scores[(r + i) * kDecodeKeys + n] = total;
       }
     }
-    ++ahead.pass;
   });
 }
 
 // sums[r, :] += sum_n weights[r, n] values[n, :], kCols vectors at a time.
 template <class S, int kRows, int kCols, class E>
 HEADLIGHT_INLINE void decode_values(const typename S::Scalar* weights, const E* values,
-                                    int64_t value_stride, int64_t count, const Ahead<E>& ahead,
+                                    int64_t value_stride, int64_t count, Ahead<E>& ahead,
                                     typename S::Scalar* sums, int64_t sums_stride) {
   typename S::Vec sum[kRows][kCols];
 #pragma GCC unroll 4
@@ -158,7 +170,7 @@ HEADLIGHT_INLINE void decode_values(const typename S::Scalar* weights, const E* 
     }
   }
   for (int64_t n = 0; n < count; ++n) {
-    ahead.prefetch(n);
+    ahead.prefetch();
     typename S::Vec weight[kRows];
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) weight[r] = S::all(weights[r * kDecodeKeys + n]);
@@ -195,7 +207,6 @@ HEADLIGHT_INLINE void decode_outputs(const typename S::Scalar* weights, int64_t 
   each_part([&](auto width, auto cols, int64_t r, int64_t c) HEADLIGHT_INLINE_LAMBDA {
     decode_values<S, decltype(width)::value, decltype(cols)::value>(
         weights + r * kDecodeKeys, values + c, value_stride, count, ahead, sums + r * dim + c, dim);
-    ++ahead.pass;
   });
 }
 
@@ -275,7 +286,7 @@ bool decode_once(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Spa
       S::store(w.queries + r * s.head_dim + c, load_elements<S>(query + c) * p.scale);
     }
     part.top[r] = -kInfinity<T>;
-    part.total[r] = 0;
+    S::store(w.totals + r * S::kLanes, S::zero());
     for (int64_t c = 0; c < s.value_dim; c += S::kLanes) {
       S::store(part.sums + r * s.value_dim + c, S::zero());
     }
@@ -290,39 +301,43 @@ bool decode_once(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Spa
     const E* values = row_of(p.v, batch, kv_head, row);
     decode_scores<S>(w.queries, rows, s.head_dim, row_of(p.k, batch, kv_head, row), p.k.row_stride,
                      count, Ahead<E>{values, p.v.row_stride, lines_of<E>(s.value_dim)}, w.scores);
+    int64_t head = kv_head * group;
+    int64_t i = 0;
     for (int64_t r = 0; r < rows; ++r) {
       T* scores = w.scores + r * kDecodeKeys;
-      const int64_t i = r % sequence.queries;
       for (int64_t n = count; n < kDecodeKeys; ++n) scores[n] = 0;
-      masked |= finish_scores<S>(p, batch, kv_head * group + r / sequence.queries, i, band.of(i),
-                                 keys, scores);
+      masked |= finish_scores<S>(p, batch, head, i, band.of(i), keys, scores);
       for (int64_t n = count; n < kDecodeKeys; ++n) scores[n] = -kInfinity<T>;
       if (careful) mark_live<S>(scores, kDecodeKeys, w.live + r * kDecodeKeys);
       Vec highest = S::all(part.top[r]);
       for (int64_t n = 0; n < kDecodeKeys; n += S::kLanes) {
         highest = S::max(highest, S::load(scores + n));
       }
-      T top = part.top[r];
-      for (int lane = 0; lane < S::kLanes; ++lane) {
-        if (top < highest[lane]) top = highest[lane];
-      }
-      const T base = top == -kInfinity<T> ? T(0) : top;
-      if (top > part.top[r]) {
-        const T shrink = exp<S>(S::all(part.top[r] - base))[0];
-        part.total[r] *= shrink;
+      Vec total = S::load(w.totals + r * S::kLanes);
+      if (S::any(highest > S::all(part.top[r]))) {
+        T top = part.top[r];
+        for (int lane = 0; lane < S::kLanes; ++lane) {
+          if (top < highest[lane]) top = highest[lane];
+        }
+        const Vec shrink = exp<S>(S::all(part.top[r] - top));
         part.top[r] = top;
+        total *= shrink;
         for (int64_t c = 0; c < s.value_dim; c += S::kLanes) {
           T* at = part.sums + r * s.value_dim + c;
           S::store(at, S::load(at) * shrink);
         }
       }
-      Vec total = S::zero();
+      const T base = part.top[r] == -kInfinity<T> ? T(0) : part.top[r];
       for (int64_t n = 0; n < kDecodeKeys; n += S::kLanes) {
         const Vec weight = exp<S>(S::load(scores + n) - base);
         total += weight;
         S::store(scores + n, weight);
       }
-      for (int lane = 0; lane < S::kLanes; ++lane) part.total[r] += total[lane];
+      S::store(w.totals + r * S::kLanes, total);
+      if (++i == sequence.queries) {
+        i = 0;
+        ++head;
+      }
     }
     if (careful) {
       decode_live_outputs<S>(w.scores, w.live, rows, values, p.v.row_stride, count, s.value_dim,
@@ -334,6 +349,10 @@ bool decode_once(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Spa
                                  p.k.row_stride, lines_of<E>(s.head_dim)},
                         part.sums);
     }
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    part.total[r] = 0;
+    for (int lane = 0; lane < S::kLanes; ++lane) part.total[r] += w.totals[r * S::kLanes + lane];
   }
   return !masked || !any_not_finite<S>(part.sums, rows * s.value_dim);
 }

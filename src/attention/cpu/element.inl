@@ -71,6 +71,14 @@ HEADLIGHT_INLINE typename S::Vec load_elements(const E* p) {
   }
 }
 
+// x as BFloat16, in the lower half of each word.
+template <class S>
+HEADLIGHT_INLINE typename S::WordVec bfloat16_bits(typename S::Vec x) {
+  const auto bits = reinterpret_cast<typename S::WordVec>(x);
+  const auto rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return x == x ? rounded : (bits >> 16) | 0x40u;
+}
+
 template <class S, class E>
 HEADLIGHT_INLINE void store_elements(E* p, typename S::Vec x) {
   using T = typename S::Scalar;
@@ -79,10 +87,8 @@ HEADLIGHT_INLINE void store_elements(E* p, typename S::Vec x) {
   } else {
     static_assert(sizeof(T) == 4);
     using Words = typename S::WordVec;
-    const Words bits = reinterpret_cast<Words>(x);
     if constexpr (std::is_same_v<E, BFloat16>) {
-      const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-      store_16_bits<S>(x == x ? rounded : (bits >> 16) | 0x40u, p);
+      store_16_bits<S>(bfloat16_bits<S>(x), p);
     } else {
 #if defined(__F16C__)
       if constexpr (S::kLanes == 8) {
@@ -99,6 +105,7 @@ HEADLIGHT_INLINE void store_elements(E* p, typename S::Vec x) {
         return;
       }
 #endif
+      const Words bits = reinterpret_cast<Words>(x);
       const Words size = bits & 0x7fffffffu;
       // Adding 0.5 puts the last bit of a subnormal half at the last bit of the float.
       const Words subnormal =

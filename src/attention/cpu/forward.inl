@@ -1,6 +1,9 @@
 // Forward: online softmax over blocks of keys. Where there are several blocks, some tiles of
 // queries take turns on each, so that a block is fetched (and widened, if it has 16 bits) only once
 // for all of them.
+//
+// A is what products multiply: numbers, or pairs of BFloat16 on machines that have such products.
+// Pairs lie in the memory of the numbers, which take twice as much.
 #pragma once
 
 #include "attention/cpu/statistics.inl"
@@ -34,11 +37,12 @@ struct ForwardScratch {
   int64_t size;  // of all of it
 };
 
-// The rows of one block of keys.
-template <typename T>
+// The rows of one block of keys. With pairs: keys [keys, pairs of head_dim], values [pairs of keys,
+// value_dim].
+template <typename A>
 struct KeyBlock {
   Span span;
-  Rows<const T> keys, values;
+  Rows<const A> keys, values;
 };
 
 template <class S, class E>
@@ -86,28 +90,48 @@ HEADLIGHT_INLINE void drop_weights(const Tile<S, kVecs>& t, uint32_t drop_below,
   }
 }
 
-template <class S, class E>
-HEADLIGHT_INLINE KeyBlock<typename S::Scalar> key_block(
-    const ForwardProblem<E>& p, int64_t batch, int64_t kv_head, Span span,
-    const ForwardScratch<typename S::Scalar>& w) {
+template <class S, class A, class E>
+HEADLIGHT_INLINE KeyBlock<A> key_block(const ForwardProblem<E>& p, int64_t batch, int64_t kv_head,
+                                       Span span, const ForwardScratch<typename S::Scalar>& w) {
   const int64_t row = sequence_of(p.shape, batch).first_key + span.begin;
   const int64_t count = span.end - span.begin;
-  return {span,
-          readable_rows<S>(row_of(p.k, batch, kv_head, row), p.k.row_stride, count,
-                           p.shape.head_dim, w.keys, round_up(p.shape.head_dim, S::kLanes)),
-          readable_rows<S>(row_of(p.v, batch, kv_head, row), p.v.row_stride, count,
-                           p.shape.value_dim, w.values, round_up(p.shape.value_dim, S::kLanes))};
+  const int64_t value_width = round_up(p.shape.value_dim, S::kLanes);
+  const E* const keys = row_of(p.k, batch, kv_head, row);
+  const E* const values = row_of(p.v, batch, kv_head, row);
+  if constexpr (std::is_same_v<A, Pair>) {
+    auto* const rows = reinterpret_cast<Pair*>(w.values);
+    interleave_rows<S>(values, p.v.row_stride, count, p.shape.value_dim, rows, value_width);
+    return {span,
+            readable_pairs(keys, p.k.row_stride, count, p.shape.head_dim,
+                           reinterpret_cast<Pair*>(w.keys)),
+            {rows, value_width}};
+  } else {
+    return {
+        span,
+        readable_rows<S>(keys, p.k.row_stride, count, p.shape.head_dim, w.keys,
+                         round_up(p.shape.head_dim, S::kLanes)),
+        readable_rows<S>(values, p.v.row_stride, count, p.shape.value_dim, w.values, value_width)};
+  }
 }
 
-template <class S, int kVecs, class E>
+template <class A, class S, int kVecs, class E>
 HEADLIGHT_INLINE void start_forward(const ForwardProblem<E>& p, const Tile<S, kVecs>& t,
                                     const ForwardScratch<typename S::Scalar>& w,
                                     ForwardTile<typename S::Scalar>& x) {
   using T = typename S::Scalar;
-  const Rows<const T> rows = readable_rows<S>(
-      row_of(p.q, t.batch, t.head, t.sequence.first_query + t.first), p.q.row_stride, t.rows,
-      p.shape.head_dim, w.rows, round_up(p.shape.head_dim, S::kLanes));
-  rows_to_lanes<S>(rows.data, rows.stride, t.rows, t.kLanes, p.shape.head_dim, p.scale, x.queries);
+  const E* const from = row_of(p.q, t.batch, t.head, t.sequence.first_query + t.first);
+  if constexpr (std::is_same_v<A, Pair>) {
+    using Words = Simd<uint32_t, S::kLanes, 1>;
+    const Rows<const Pair> rows = copy_as_pairs(from, p.q.row_stride, t.rows, p.shape.head_dim,
+                                                reinterpret_cast<Pair*>(w.rows));
+    rows_to_lanes<Words>(reinterpret_cast<const uint32_t*>(rows.data), rows.stride, t.rows,
+                         t.kLanes, rows.stride, 1, reinterpret_cast<uint32_t*>(x.queries));
+  } else {
+    const Rows<const T> rows = readable_rows<S>(from, p.q.row_stride, t.rows, p.shape.head_dim,
+                                                w.rows, round_up(p.shape.head_dim, S::kLanes));
+    rows_to_lanes<S>(rows.data, rows.stride, t.rows, t.kLanes, p.shape.head_dim, p.scale,
+                     x.queries);
+  }
   const T sink = p.options.sinks ? p.options.sinks[t.head] : -kInfinity<T>;
   for (int v = 0; v < kVecs; ++v) {
     S::store(x.top + v * S::kLanes, S::all(sink));
@@ -119,22 +143,25 @@ HEADLIGHT_INLINE void start_forward(const ForwardProblem<E>& p, const Tile<S, kV
 }
 
 // Takes in the keys of `block` that are in `keys`.
-template <class S, int kVecs>
+template <class S, int kVecs, class A>
 __attribute__((noinline)) void forward_block(const Problem<typename S::Scalar>& p,
-                                             const Tile<S, kVecs>& t,
-                                             const KeyBlock<typename S::Scalar>& block, Span keys,
-                                             const ForwardScratch<typename S::Scalar>& w,
+                                             const Tile<S, kVecs>& t, const KeyBlock<A>& block,
+                                             Span keys, const ForwardScratch<typename S::Scalar>& w,
                                              ForwardTile<typename S::Scalar>& x, bool careful) {
   using T = typename S::Scalar;
+  constexpr bool kPairs = std::is_same_v<A, Pair>;
+  // A neighbour that no query of the tile sees comes along, masked: its values are in the pair.
+  if constexpr (kPairs) keys = whole_pairs(block.span, keys);
   using Vec = typename S::Vec;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
   const int64_t value_dim = p.shape.value_dim;
   const int64_t count = keys.end - keys.begin;
   const int64_t skipped = keys.begin - block.span.begin;
   T* const scores = w.scores;
-  x.masked |= tile_scores<S, kVecs>(
-      p, t, x.queries, {block.keys.data + skipped * block.keys.stride, block.keys.stride},
-      keys.begin, count, scores, nullptr, w.scratch);
+  x.masked |=
+      tile_scores<S, kVecs>(p, t, reinterpret_cast<const A*>(x.queries),
+                            {block.keys.data + skipped * block.keys.stride, block.keys.stride},
+                            keys.begin, count, scores, nullptr, w.scratch);
   if (careful) mark_live<S>(scores, count * kLanes, w.live);
 
   Vec top[kVecs], highest[kVecs], total[kVecs];
@@ -182,16 +209,23 @@ __attribute__((noinline)) void forward_block(const Problem<typename S::Scalar>& 
   for (int v = 0; v < kVecs; ++v) S::store(x.total + v * S::kLanes, total[v]);
   if (p.drop_below > 0) drop_weights<S, kVecs>(t, p.drop_below, keys.begin, count, scores);
 
-  const Scalars<T> values{block.values.data + skipped * block.values.stride, block.values.stride};
-  const Rows<const T> weights{scores, kLanes};
+  // The denominator has the weights before they are rounded to pairs: lse stays exact, and the
+  // rounding has no direction that it could miss.
+  if constexpr (kPairs) round_to_pairs<S>(scores, count, kLanes);
+  const int64_t depth = kPairs ? pairs_of(count) : count;
+  const int64_t row = kPairs ? skipped / 2 : skipped;
+  const Scalars<A> values{block.values.data + row * block.values.stride, block.values.stride};
+  const Rows<const A> weights{reinterpret_cast<const A*>(scores), kLanes};
   const Rows<T> sums{x.sums, kLanes};
   if (careful) {
-    for (int64_t e = 0; e < value_dim * kLanes && x.empty; ++e) x.sums[e] = 0;
-    product_of_live<S, kVecs>(value_dim, values, count, weights, w.live, sums);
+    if constexpr (!kPairs) {
+      for (int64_t e = 0; e < value_dim * kLanes && x.empty; ++e) x.sums[e] = 0;
+      product_of_live<S, kVecs>(value_dim, values, count, weights, w.live, sums);
+    }
   } else if (x.empty) {
-    product<S, kVecs, false, Along::rows>(value_dim, values, count, weights, sums);
+    product<S, kVecs, false, Along::rows, A>(value_dim, values, depth, weights, sums);
   } else {
-    product<S, kVecs, true, Along::rows>(value_dim, values, count, weights, sums);
+    product<S, kVecs, true, Along::rows, A>(value_dim, values, depth, weights, sums);
   }
   x.empty = false;
 }
@@ -236,17 +270,18 @@ __attribute__((noinline)) bool finish_forward(const ForwardProblem<E>& p, const 
   return true;
 }
 
-// One tile alone, from the first block on. Blocks of 16 bits are widened for it.
+// One tile alone and with care, from the first block on. Blocks of 16 bits are widened for it.
 template <class S, int kVecs, class E>
-HEADLIGHT_INLINE bool forward_tile(const ForwardProblem<E>& p, const Tile<S, kVecs>& t,
-                                   const ForwardScratch<typename S::Scalar>& w,
-                                   ForwardTile<typename S::Scalar>& x, bool careful) {
-  start_forward(p, t, w, x);
+HEADLIGHT_INLINE void forward_with_care(const ForwardProblem<E>& p, const Tile<S, kVecs>& t,
+                                        const ForwardScratch<typename S::Scalar>& w,
+                                        ForwardTile<typename S::Scalar>& x) {
+  using T = typename S::Scalar;
+  start_forward<T>(p, t, w, x);
   for (int64_t j = t.seen.begin; j < t.seen.end; j += kKeysPerBlock) {
     const Span keys{j, smaller(j + kKeysPerBlock, t.seen.end)};
-    forward_block<S>(p, t, key_block<S>(p, t.batch, t.kv_head, keys, w), keys, w, x, careful);
+    forward_block<S>(p, t, key_block<S, T>(p, t.batch, t.kv_head, keys, w), keys, w, x, true);
   }
-  return finish_forward(p, t, w, x, careful);
+  finish_forward(p, t, w, x, true);
 }
 
 template <class S, class E>
@@ -254,7 +289,7 @@ int64_t forward_workspace(const ForwardProblem<E>& p) {
   return forward_scratch<S>(p, static_cast<typename S::Scalar*>(nullptr)).size;
 }
 
-template <class S, class E>
+template <class S, class E, class A = typename S::Scalar>
 void forward(const ForwardProblem<E>& p, int64_t batch, int64_t head, Span queries,
              typename S::Scalar* workspace) {
   using T = typename S::Scalar;
@@ -274,29 +309,29 @@ void forward(const ForwardProblem<E>& p, int64_t batch, int64_t head, Span queri
     const Span seen{band.of(part.begin).begin, band.of(part.end - 1).end};
     if (seen.end - seen.begin <= kKeysPerBlock) {
       // One block: a tile is finished before the next one starts.
-      const KeyBlock<T> block = key_block<S>(p, batch, kv_head, seen, w);
+      const KeyBlock<A> block = key_block<S, A>(p, batch, kv_head, seen, w);
       each_tile([&](const auto& t, ForwardTile<T>& x) HEADLIGHT_INLINE_LAMBDA {
-        start_forward(p, t, w, x);
+        start_forward<A>(p, t, w, x);
         if (t.seen.begin < t.seen.end) forward_block<S>(p, t, block, t.seen, w, x, false);
         if (!finish_forward(p, t, w, x, false)) {
-          forward_tile(p, t, w, x, true);
-          if (w.keys) key_block<S>(p, batch, kv_head, seen, w);
+          forward_with_care(p, t, w, x);
+          if (w.keys) key_block<S, A>(p, batch, kv_head, seen, w);
         }
       });
       continue;
     }
     each_tile([&](const auto& t, ForwardTile<T>& x)
-                  HEADLIGHT_INLINE_LAMBDA { start_forward(p, t, w, x); });
+                  HEADLIGHT_INLINE_LAMBDA { start_forward<A>(p, t, w, x); });
     for (int64_t j = seen.begin; j < seen.end; j += kKeysPerBlock) {
-      const KeyBlock<T> block =
-          key_block<S>(p, batch, kv_head, {j, smaller(j + kKeysPerBlock, seen.end)}, w);
+      const KeyBlock<A> block =
+          key_block<S, A>(p, batch, kv_head, {j, smaller(j + kKeysPerBlock, seen.end)}, w);
       each_tile([&](const auto& t, ForwardTile<T>& x) HEADLIGHT_INLINE_LAMBDA {
         const Span keys{larger(j, t.seen.begin), smaller(block.span.end, t.seen.end)};
         if (keys.begin < keys.end) forward_block<S>(p, t, block, keys, w, x, false);
       });
     }
     each_tile([&](const auto& t, ForwardTile<T>& x) HEADLIGHT_INLINE_LAMBDA {
-      if (!finish_forward(p, t, w, x, false)) forward_tile(p, t, w, x, true);
+      if (!finish_forward(p, t, w, x, false)) forward_with_care(p, t, w, x);
     });
   }
 }

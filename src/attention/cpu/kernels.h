@@ -1,9 +1,10 @@
 // The kernels of one instruction set behind plain function pointers.
 //
 // cpu/*.inl is the source of all of them. Each instruction set compiles it in one translation unit
-// of its own (portable.cpp, avx2.cpp, avx512.cpp, neon.cpp), in an anonymous namespace and without
-// functions of the standard library, so that no code for a newer machine can be linked into the
-// rest of the program by accident. tests/attention/check_symbols.py holds them to it.
+// of its own (portable.cpp, avx2.cpp, avx512.cpp, avx512_bf16.cpp, neon.cpp), in an anonymous
+// namespace and without functions of the standard library, so that no code for a newer machine can
+// be linked into the rest of the program by accident. tests/attention/check_symbols.py holds them
+// to it.
 #pragma once
 
 #include <cstdint>
@@ -69,6 +70,9 @@ const KernelTable* portable_kernels();
 const KernelTable* avx2_kernels();
 const KernelTable* avx512_kernels();
 const KernelTable* neon_kernels();
+
+// What replaces the same kernels of avx512 where the machine multiplies pairs of BFloat16.
+const Kernels<BFloat16>* avx512_bf16_kernels();
 
 inline const Kernels<float>& of(const KernelTable& table, float) { return table.for_float; }
 inline const Kernels<double>& of(const KernelTable& table, double) { return table.for_double; }

@@ -1,10 +1,10 @@
 // The one product that forward and backward are made of, kept in registers:
 //   c[m, :] (+)= sum_k a[m, k] * b[k, :]
 // a is read in place, one scalar at a time: keys by values of K or V, or a tile of weights. b and c
-// are rows of vector lanes.
+// are rows of vector lanes. With operands that are pairs, k goes over pairs.
 #pragma once
 
-#include "attention/cpu/simd.inl"
+#include "attention/cpu/pairs.inl"
 
 namespace headlight::attention {
 namespace {
@@ -24,11 +24,10 @@ struct Rows {
   int64_t stride;
 };
 
-template <class S, int kRowCount, int kVecs, bool kAdd, Along kAlong>
-HEADLIGHT_INLINE void product_block(const Scalars<typename S::Scalar>& a, int64_t depth,
-                                    const Rows<const typename S::Scalar>& b,
-                                    const Rows<typename S::Scalar>& c) {
-  using T = typename S::Scalar;
+// A product of pairs that starts a sum is times `factor` at its end; others have theirs in b.
+template <class S, int kRowCount, int kVecs, bool kAdd, Along kAlong, class A>
+HEADLIGHT_INLINE void product_block(const Scalars<A>& a, int64_t depth, const Rows<const A>& b,
+                                    const Rows<typename S::Scalar>& c, typename S::Scalar factor) {
   typename S::Vec sum[kRowCount][kVecs];
 #pragma GCC unroll 32
   for (int m = 0; m < kRowCount; ++m) {
@@ -37,19 +36,19 @@ HEADLIGHT_INLINE void product_block(const Scalars<typename S::Scalar>& a, int64_
       sum[m][v] = kAdd ? S::load(c.data + m * c.stride + v * S::kLanes) : S::zero();
     }
   }
-  const T* a_column = a.data;
-  const T* b_row = b.data;
+  const A* a_column = a.data;
+  const A* b_row = b.data;
   for (int64_t k = 0; k < depth; ++k) {
     // Rows of V lie too far apart for the machine to see them coming.
     if (kAlong == Along::rows) __builtin_prefetch(a_column + 8 * a.stride + kRowCount);
-    typename S::Vec row[kVecs];
+    OperandVec<S, A> row[kVecs];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVecs; ++v) row[v] = S::load(b_row + v * S::kLanes);
+    for (int v = 0; v < kVecs; ++v) row[v] = load_operands<S>(b_row + v * S::kLanes);
 #pragma GCC unroll 32
     for (int m = 0; m < kRowCount; ++m) {
-      const T scalar = kAlong == Along::depth ? a_column[m * a.stride] : a_column[m];
+      const A scalar = kAlong == Along::depth ? a_column[m * a.stride] : a_column[m];
 #pragma GCC unroll 2
-      for (int v = 0; v < kVecs; ++v) sum[m][v] += row[v] * scalar;
+      for (int v = 0; v < kVecs; ++v) sum[m][v] = multiply_add<S>(row[v], scalar, sum[m][v]);
     }
     a_column += kAlong == Along::depth ? 1 : a.stride;
     b_row += b.stride;
@@ -57,28 +56,33 @@ HEADLIGHT_INLINE void product_block(const Scalars<typename S::Scalar>& a, int64_
 #pragma GCC unroll 32
   for (int m = 0; m < kRowCount; ++m) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kVecs; ++v) S::store(c.data + m * c.stride + v * S::kLanes, sum[m][v]);
+    for (int v = 0; v < kVecs; ++v) {
+      if constexpr (std::is_same_v<A, Pair> && !kAdd) sum[m][v] *= factor;
+      S::store(c.data + m * c.stride + v * S::kLanes, sum[m][v]);
+    }
   }
 }
 
 // The same for very small depth: all of b stays in registers, and rows come one at a time.
-template <class S, int kDepth, int kVecs>
-HEADLIGHT_INLINE void narrow_product(int64_t rows, const Scalars<typename S::Scalar>& a,
-                                     const Rows<const typename S::Scalar>& b,
-                                     const Rows<typename S::Scalar>& c) {
-  typename S::Vec row[kDepth][kVecs];
+template <class S, int kDepth, int kVecs, class A>
+HEADLIGHT_INLINE void narrow_product(int64_t rows, const Scalars<A>& a, const Rows<const A>& b,
+                                     const Rows<typename S::Scalar>& c, typename S::Scalar factor) {
+  OperandVec<S, A> row[kDepth][kVecs];
 #pragma GCC unroll 4
   for (int k = 0; k < kDepth; ++k) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kVecs; ++v) row[k][v] = S::load(b.data + k * b.stride + v * S::kLanes);
+    for (int v = 0; v < kVecs; ++v) {
+      row[k][v] = load_operands<S>(b.data + k * b.stride + v * S::kLanes);
+    }
   }
   for (int64_t m = 0; m < rows; ++m) {
-    const typename S::Scalar* scalars = a.data + m * a.stride;
+    const A* scalars = a.data + m * a.stride;
 #pragma GCC unroll 2
     for (int v = 0; v < kVecs; ++v) {
-      typename S::Vec sum = row[0][v] * scalars[0];
+      typename S::Vec sum = multiply_first<S>(row[0][v], scalars[0]);
 #pragma GCC unroll 4
-      for (int k = 1; k < kDepth; ++k) sum += row[k][v] * scalars[k];
+      for (int k = 1; k < kDepth; ++k) sum = multiply_add<S>(row[k][v], scalars[k], sum);
+      if constexpr (std::is_same_v<A, Pair>) sum *= factor;
       S::store(c.data + m * c.stride + v * S::kLanes, sum);
     }
   }
@@ -86,20 +90,19 @@ HEADLIGHT_INLINE void narrow_product(int64_t rows, const Scalars<typename S::Sca
 
 // kVecs vectors of columns, any number of rows. The order of the sum over k does not depend on how
 // the rows are cut into blocks. A function of its own: inlined, its pointers would be spilled.
-template <class S, int kVecs, bool kAdd, Along kAlong>
-__attribute__((noinline)) void product(int64_t rows, Scalars<typename S::Scalar> a, int64_t depth,
-                                       Rows<const typename S::Scalar> b,
-                                       Rows<typename S::Scalar> c) {
+template <class S, int kVecs, bool kAdd, Along kAlong, class A = typename S::Scalar>
+__attribute__((noinline)) void product(int64_t rows, Scalars<A> a, int64_t depth, Rows<const A> b,
+                                       Rows<typename S::Scalar> c, typename S::Scalar factor = 1) {
   if constexpr (kAlong == Along::depth && !kAdd) {
-    if (depth == 2) return narrow_product<S, 2, kVecs>(rows, a, b, c);
-    if (depth == 4) return narrow_product<S, 4, kVecs>(rows, a, b, c);
+    if (depth == 2) return narrow_product<S, 2, kVecs>(rows, a, b, c, factor);
+    if (depth == 4) return narrow_product<S, 4, kVecs>(rows, a, b, c, factor);
   }
   // With one vector of columns there is room for more rows; but scalars from rows that lie apart
   // need a pointer each, and there are 16 of those.
   constexpr int kMost = static_cast<int>(
       smaller(kVecs == 2 ? S::kRows : 2 * S::kRows, kAlong == Along::depth ? 8 : 12));
   const auto step = [&](auto count) HEADLIGHT_INLINE_LAMBDA {
-    product_block<S, decltype(count)::value, kVecs, kAdd, kAlong>(a, depth, b, c);
+    product_block<S, decltype(count)::value, kVecs, kAdd, kAlong>(a, depth, b, c, factor);
     a.data += count * (kAlong == Along::depth ? a.stride : 1);
     c.data += count * c.stride;
     rows -= count;

@@ -20,7 +20,7 @@ void received(const ForwardProblem<E>& p, int64_t batch, int64_t head, Span keys
   T* sums = w.live;  // [keys of a block, lanes]
   for (int64_t j = keys.begin; j < keys.end; j += kKeysPerBlock) {
     const KeyBlock<T> block =
-        key_block<S>(p, batch, kv_head, {j, smaller(j + kKeysPerBlock, keys.end)}, w);
+        key_block<S, T>(p, batch, kv_head, {j, smaller(j + kKeysPerBlock, keys.end)}, w);
     for (int64_t e = 0; e < kKeysPerBlock * S::kLanes; ++e) sums[e] = 0;
     for_each_tile<S>(
         {0, sequence.queries}, [&](auto vecs, int64_t first, int64_t rows) HEADLIGHT_INLINE_LAMBDA {
@@ -29,7 +29,7 @@ void received(const ForwardProblem<E>& p, int64_t batch, int64_t head, Span keys
           start_tile(p, batch, head, first, rows, t);
           const Span seen{larger(j, t.seen.begin), smaller(block.span.end, t.seen.end)};
           if (seen.begin >= seen.end) return;
-          start_forward(p, t, w, x);
+          start_forward<T>(p, t, w, x);
           const T* lse = p.key_lse + first_row(p.shape, batch, head) + first;
           for (int64_t r = 0; r < t.kLanes; ++r) {
             x.total[r] = r < rows && lse[r] != -kInfinity<T> ? lse[r] : kInfinity<T>;

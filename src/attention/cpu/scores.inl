@@ -74,20 +74,20 @@ HEADLIGHT_INLINE void limit_keys(const Tile<S, kVecs>& t, int64_t first_key, Spa
 }
 
 // Scores of the tile for the keys first_key .. first_key + count, whose rows are `keys`, from its
-// transposed queries (scale included). slope, if not null and there is a softcap, gets its
-// derivative. scratch holds one tile. Returns whether some pair may be masked.
-template <class S, int kVecs>
+// transposed queries (scale included, unless they are pairs). slope, if not null and there is a
+// softcap, gets its derivative. scratch holds one tile. Returns whether some pair may be masked.
+template <class S, int kVecs, class A>
 __attribute__((noinline)) bool tile_scores(const Problem<typename S::Scalar>& p,
-                                           const Tile<S, kVecs>& t,
-                                           const typename S::Scalar* queries,
-                                           Rows<const typename S::Scalar> keys, int64_t first_key,
-                                           int64_t count, typename S::Scalar* scores,
-                                           typename S::Scalar* slope, typename S::Scalar* scratch) {
+                                           const Tile<S, kVecs>& t, const A* queries,
+                                           Rows<const A> keys, int64_t first_key, int64_t count,
+                                           typename S::Scalar* scores, typename S::Scalar* slope,
+                                           typename S::Scalar* scratch) {
   using T = typename S::Scalar;
   constexpr int64_t kLanes = Tile<S, kVecs>::kLanes;
   const AttentionOptions<T>& o = p.options;
-  product<S, kVecs, false, Along::depth>(count, {keys.data, keys.stride}, p.shape.head_dim,
-                                         {queries, kLanes}, {scores, kLanes});
+  const int64_t depth = std::is_same_v<A, Pair> ? pairs_of(p.shape.head_dim) : p.shape.head_dim;
+  product<S, kVecs, false, Along::depth, A>(count, {keys.data, keys.stride}, depth,
+                                            {queries, kLanes}, {scores, kLanes}, p.scale);
   if (o.softcap > 0) {
     const T cap = T(o.softcap);
     const T inverse = T(1 / o.softcap);

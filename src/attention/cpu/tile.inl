@@ -132,6 +132,31 @@ HEADLIGHT_INLINE Rows<const typename S::Scalar> readable_rows(const E* from, int
   return {copy, width};
 }
 
+// copy [count, pairs] = rows [count, dim], an odd last number beside 0.
+HEADLIGHT_INLINE Rows<const Pair> copy_as_pairs(const BFloat16* from, int64_t stride, int64_t count,
+                                                int64_t dim, Pair* copy) {
+  const int64_t width = pairs_of(dim);
+  for (int64_t r = 0; r < count; ++r) {
+    copy[(r + 1) * width - 1] = {};
+    __builtin_memcpy(static_cast<void*>(copy + r * width), from + r * stride,
+                     sizeof(BFloat16) * dim);
+  }
+  return {copy, width};
+}
+
+// The same, or the rows where they are, if they lie so that they can be read as pairs.
+HEADLIGHT_INLINE Rows<const Pair> readable_pairs(const BFloat16* from, int64_t stride,
+                                                 int64_t count, int64_t dim, Pair* copy) {
+  if (dim % 2 == 0 && stride % 2 == 0) return {reinterpret_cast<const Pair*>(from), stride / 2};
+  return copy_as_pairs(from, stride, count, dim, copy);
+}
+
+// Of the keys of a block, the pairs that hold `keys`.
+HEADLIGHT_INLINE Span whole_pairs(Span block, Span keys) {
+  return {keys.begin - (keys.begin - block.begin) % 2,
+          smaller(keys.end + (keys.end - block.begin) % 2, block.end)};
+}
+
 // rows [row_count, columns] = source [columns, lanes] transposed, row r times factors[r]. scratch
 // [lanes, padded columns] is used on the way to 16 bits.
 template <class S, class E>
