@@ -30,8 +30,8 @@ struct Setting {
   double label_smoothing = 0;
 };
 
-// The published study's model, the one the default study trains by the dozen, and what `train` makes
-// of pairs of sentences.
+// The published study's model, the one the default study trains by the dozen, and what `train`
+// makes of pairs of sentences.
 Setting setting_of(const std::string& name) {
   Setting published{"published", {}, 50, 100, 100};
   published.config.vocabulary = 256;
@@ -69,10 +69,17 @@ Setting setting_of(const std::string& name) {
 
 json peer_model(const Setting& s) {
   const Config c = completed(s.config);
-  return {{"vocabulary", c.vocabulary}, {"classes", c.classes}, {"dim", c.dim},
-          {"layers", c.layers},         {"ffn", c.ffn},         {"dropout", c.dropout},
-          {"batch", s.batch},           {"length", s.length},   {"scored", s.scored},
-          {"source_length", s.source_length}, {"label_smoothing", s.label_smoothing}};
+  return {{"vocabulary", c.vocabulary},
+          {"classes", c.classes},
+          {"dim", c.dim},
+          {"layers", c.layers},
+          {"ffn", c.ffn},
+          {"dropout", c.dropout},
+          {"batch", s.batch},
+          {"length", s.length},
+          {"scored", s.scored},
+          {"source_length", s.source_length},
+          {"label_smoothing", s.label_smoothing}};
 }
 
 // A model that is being trained on one batch.
@@ -86,8 +93,7 @@ class Ours {
     state_ = adam_state(parameters_);
     inputs_.tokens = at::randint(model_.config.vocabulary, {s.batch, s.length}, at::kLong);
     if (s.source_length > 0)
-      inputs_.source =
-          at::randint(model_.config.vocabulary, {s.batch, s.source_length}, at::kLong);
+      inputs_.source = at::randint(model_.config.vocabulary, {s.batch, s.source_length}, at::kLong);
     labels_ = at::randint(model_.config.classes, {s.batch, s.length}, at::kLong);
     labels_.narrow(1, 0, s.length - s.scored).fill_(kUnscored);
     for (int i = 0; i < 3; ++i) step();
