@@ -198,7 +198,8 @@ class OutputLossFunction : public torch::autograd::Function<OutputLossFunction> 
 bool output_loss_pays(const at::Tensor& x, const at::Tensor& weight) {
   constexpr int64_t kFewestClasses = 1024;
   return x.is_cpu() && x.scalar_type() == at::kFloat && weight.size(0) >= kFewestClasses &&
-         linear_backend() == "headlight" && c10::GradMode::is_enabled();
+         linear_backend() == "headlight" && precision_in_use() == Precision::float32 &&
+         c10::GradMode::is_enabled();
 }
 
 at::Tensor output_loss(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

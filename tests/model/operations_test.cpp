@@ -297,6 +297,31 @@ TEST(CrossEntropy, ScoresNameTheFirstOfEqualLogits) {
   EXPECT_EQ(all.nats[1].item<double>(), 0);
 }
 
+// Inputs, gradients and results each lose what is behind 8 bits.
+TEST(Linear, InBfloat16ItIsTheProductOfRoundedInputs) {
+  at::manual_seed(7);
+  const auto rounded = [](const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kFloat); };
+  for (const auto& [rows, in, out] :
+       std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {7, 5, 3}, {130, 64, 33}}) {
+    const at::Tensor x = leaf({rows, in}, at::kFloat), w = leaf({out, in}, at::kFloat);
+    const at::Tensor b = leaf({out}, at::kFloat), weights = at::randn({rows, out});
+    std::vector<at::Tensor> found;
+    at::Tensor y;
+    {
+      const UsePrecision bfloat16(Precision::bfloat16);
+      y = linear(x, w, b);
+    }
+    found = gradients_of((y * weights).sum(), {x, w, b});  // as the forward pass was
+    const at::Tensor rx = rounded(x.detach()), rw = rounded(w.detach()), rg = rounded(weights);
+    expect_close(y, rounded(rx.mm(rw.t())) + b, 1e-2);
+    EXPECT_TRUE(at::equal(rounded(found[0]), found[0]));
+    expect_close(found[0], rg.mm(rw), 1e-2);
+    expect_close(found[1], rg.t().mm(rx), 1e-2);
+    expect_close(found[2], weights.sum(0), 2e-5);
+    EXPECT_FALSE(rows > 1 && at::equal(y, linear(x, w, b)));
+  }
+}
+
 TEST(Linear, AnUnknownBackendIsRefused) { EXPECT_THROW(set_linear_backend("cublas"), Error); }
 
 }  // namespace
