@@ -320,14 +320,14 @@ void add_bench(CLI::App& program, const Common& common) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber)
       ->type_name("LIST");
-  verb->add_option("--models", o->models, "training-step: published, small")
+  verb->add_option("--models", o->models, "training-step: published, small, translator")
       ->delimiter(',')
       ->capture_default_str()
       ->type_name("LIST");
-  verb->add_option("--peers", o->peers, "training-step: eager, compile, or none")
+  verb->add_option("--peers", o->peers, "training-step: eager, tuned, compile, or none")
       ->delimiter(',')
       ->capture_default_str()
-      ->check(CLI::IsMember({"eager", "compile", "none"}))
+      ->check(CLI::IsMember({"eager", "tuned", "compile", "none"}))
       ->type_name("LIST");
   verb->add_option("--python", o->python, "training-step: an interpreter that has PyTorch")
       ->type_name("PROGRAM");

@@ -15,6 +15,7 @@
 #include "app/interrupt.h"
 #include "headlight/error.h"
 #include "model/checkpoint.h"
+#include "model/linear.h"
 #include "model/next_token.h"
 #include "report/number.h"
 #include "report/progress.h"
@@ -31,7 +32,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct TrainOptions {
-  std::string kind = "translate", size = "small";
+  std::string kind = "translate", size = "small", precision = "auto";
   std::vector<std::string> data, valid;
   fs::path from, out, resume;
   bool keep_case = false, skip_bad = false;
@@ -112,6 +113,8 @@ train::TextRun run_of(const TrainOptions& o, const Common& common,
   replace(run.image_size, o.image_size);
   replace(run.patch, o.patch);
   run.skip_bad = o.skip_bad;
+  if (o.precision == "bfloat16" || (o.precision == "auto" && model::multiplies_bfloat16()))
+    run.precision = model::Precision::bfloat16;
   train::Settings& s = run.settings;
   s.seed = common.seed;
   // A budget alone is no reason to stop earlier.
@@ -127,10 +130,12 @@ train::TextRun run_of(const TrainOptions& o, const Common& common,
   return run;
 }
 
-// run.json; those of older versions have no "from".
+// run.json; those of older versions have no "from" and no "precision".
 nlohmann::json read_run_file(const fs::path& file) {
   nlohmann::json json = tensorfile::read_json_file(file);
-  if (json.contains("run") && json["run"].is_object()) json["run"].emplace("from", "");
+  if (!json.contains("run") || !json["run"].is_object()) return json;
+  json["run"].emplace("from", "");
+  json["run"].emplace("precision", model::Precision::float32);
   return json;
 }
 
@@ -434,6 +439,12 @@ void add_train(CLI::App& program, Common& common) {
       ->group(training);
   verb->add_option("--warmup", o.warmup, "Steps of warm-up [1500]")->group(training);
   verb->add_option("--label-smoothing", o.label_smoothing, "Share of a label for all classes [0.1]")
+      ->group(training);
+  verb->add_option("--precision", o.precision,
+                   "Of linear layers in training steps; auto: bfloat16 where the processor has its "
+                   "products, else float32")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->capture_default_str()
       ->group(training);
   verb->add_option("--evaluate-every", o.evaluate_every, "Steps between looks at validation [500]")
       ->group(training);

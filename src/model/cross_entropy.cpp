@@ -15,21 +15,6 @@ namespace {
 
 constexpr int64_t kRowsPerThread = 64;
 
-// How many labels are scored; throws for labels that are no class.
-int64_t count_scored(const at::Tensor& labels, int64_t classes) {
-  const int64_t* label = labels.const_data_ptr<int64_t>();
-  int64_t scored = 0;
-  for (int64_t i = 0; i < labels.numel(); ++i) {
-    if (label[i] == kUnscored) continue;
-    if (label[i] < 0 || label[i] >= classes)
-      throw Error(ErrorKind::bad_input, fmt::format("label {} is no class: there are 0..{}, and {} "
-                                                    "for places that are not scored",
-                                                    label[i], classes - 1, kUnscored));
-    ++scored;
-  }
-  return scored;
-}
-
 class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits_in,
@@ -65,6 +50,20 @@ class CrossEntropy : public torch::autograd::Function<CrossEntropy> {
 };
 
 }  // namespace
+
+int64_t count_scored(const at::Tensor& labels, int64_t classes) {
+  const int64_t* label = labels.const_data_ptr<int64_t>();
+  int64_t scored = 0;
+  for (int64_t i = 0; i < labels.numel(); ++i) {
+    if (label[i] == kUnscored) continue;
+    if (label[i] < 0 || label[i] >= classes)
+      throw Error(ErrorKind::bad_input, fmt::format("label {} is no class: there are 0..{}, and {} "
+                                                    "for places that are not scored",
+                                                    label[i], classes - 1, kUnscored));
+    ++scored;
+  }
+  return scored;
+}
 
 at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, bool consume,
                          double smoothing) {

@@ -3,7 +3,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+
 namespace headlight::model {
+
+// How many labels are scored. Throws Error (bad_input) for labels that are no class.
+int64_t count_scored(const at::Tensor& labels, int64_t classes);
 
 // logits [R, C], labels [R] int64 with kUnscored where nothing is to be predicted. The mean in nats
 // over scored rows (0 if there are none), with a gradient. The gradient is computed in the

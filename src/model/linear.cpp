@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <string_view>
+#include <utility>
 
 #include "headlight/attention.h"
 #include "headlight/error.h"
@@ -20,7 +21,7 @@ namespace {
 
 using OptionalTensor = std::optional<at::Tensor>;
 
-enum class Backend { headlight, mkl, onednn };
+enum class Backend { headlight, mkl, onednn, bfloat16 };
 constexpr std::pair<Backend, const char*> kNames[] = {
     {Backend::headlight, "headlight"}, {Backend::mkl, "mkl"}, {Backend::onednn, "onednn"}};
 
@@ -40,12 +41,15 @@ std::atomic<Backend>& backend() {
   return chosen;
 }
 
+thread_local Precision precision = Precision::float32;
+
 // Which backend these operands get: double and other devices go to libtorch, weights beyond the
 // second-level cache to MKL.
 Backend backend_for(const at::Tensor& x, const at::Tensor& weight) {
   constexpr int64_t kLargestWeight = 1 << 18;
   const Backend chosen = backend().load(std::memory_order_relaxed);
   if (!x.is_cpu() || x.scalar_type() != at::kFloat || x.numel() == 0) return Backend::mkl;
+  if (precision == Precision::bfloat16) return Backend::bfloat16;
   return chosen == Backend::headlight && weight.numel() > kLargestWeight ? Backend::mkl : chosen;
 }
 
@@ -107,8 +111,9 @@ class LinearLayer : public torch::autograd::Function<LinearLayer> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_in,
                             const at::Tensor& weight, const OptionalTensor& bias, bool relu) {
     const at::Tensor x = x_in.contiguous();
+    const Backend backend = backend_for(x, weight);
     at::Tensor out;
-    switch (backend_for(x, weight)) {
+    switch (backend) {
       case Backend::headlight: {
         const int64_t width = weight.size(0), depth = weight.size(1);
         at::Tensor panels = panels_for(depth, width, weight);
@@ -124,10 +129,15 @@ class LinearLayer : public torch::autograd::Function<LinearLayer> {
       case Backend::onednn:
         out = pointwise(x, weight, bias);
         break;
+      case Backend::bfloat16:
+        out = at::linear(x.to(at::kBFloat16), weight.to(at::kBFloat16)).to(at::kFloat);
+        if (bias) out += *bias;
+        break;
     }
-    if (relu && backend_for(x, weight) != Backend::headlight) out.relu_();
+    if (relu && backend != Backend::headlight) out.relu_();
     context->save_for_backward({x, weight, relu ? out : at::Tensor()});
     context->saved_data["bias"] = bias.has_value();
+    context->saved_data["backend"] = static_cast<int64_t>(backend);
     return out;
   }
 
@@ -143,7 +153,7 @@ class LinearLayer : public torch::autograd::Function<LinearLayer> {
     const bool to_x = context->needs_input_grad(0), to_weight = context->needs_input_grad(1);
     const bool to_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     at::Tensor grad_x, grad_weight, grad_bias;
-    switch (backend_for(x, weight)) {
+    switch (static_cast<Backend>(context->saved_data["backend"].toInt())) {
       case Backend::headlight:
         if (to_x) {
           at::Tensor panels = panels_for(out, in, weight);
@@ -167,6 +177,13 @@ class LinearLayer : public torch::autograd::Function<LinearLayer> {
         if (to_weight) grad_weight = pointwise(grad.t(), rows.t(), std::nullopt);
         if (to_bias) grad_bias = grad.sum(0);
         break;
+      case Backend::bfloat16: {
+        const at::Tensor rounded = grad.to(at::kBFloat16);
+        if (to_x) grad_x = rounded.mm(weight.to(at::kBFloat16)).to(at::kFloat);
+        if (to_weight) grad_weight = rounded.t().mm(rows.to(at::kBFloat16)).to(at::kFloat);
+        if (to_bias) grad_bias = grad.sum(0);
+        break;
+      }
     }
     if (grad_x.defined()) grad_x = grad_x.view(x.sizes());
     return {grad_x, grad_weight, grad_bias, at::Tensor()};
@@ -197,6 +214,19 @@ void set_linear_backend(const std::string& name) {
   for (const auto& [value, known] : kNames)
     if (name == known) backend().store(value);
 }
+
+bool multiplies_bfloat16() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+UsePrecision::UsePrecision(Precision wanted) : before_(std::exchange(precision, wanted)) {}
+UsePrecision::~UsePrecision() { precision = before_; }
+Precision precision_in_use() { return precision; }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                   After after) {

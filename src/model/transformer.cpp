@@ -13,6 +13,7 @@
 #include "model/forward.h"
 #include "model/linear.h"
 #include "model/norm.h"
+#include "model/output_loss.h"
 #include "model/sentence_pairs.h"
 
 namespace headlight::model {
@@ -143,10 +144,10 @@ at::Tensor span_logits(const Transformer& model, const Inputs& inputs, const Pas
       .reshape({-1, both.size(2)});
 }
 
-// Logits [rows, classes] for labels [rows]: of all places, or of those that have a label alone,
-// whose places in the flattened labels are then `places`.
+// What labels [rows] are about: of all places, or of those that have a label alone, whose places in
+// the flattened labels are then `places`. Either what the output layer reads [rows, D], or logits.
 struct Judged {
-  at::Tensor logits, labels, places;
+  at::Tensor read, logits, labels, places;
 };
 
 Judged judged(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
@@ -156,7 +157,7 @@ Judged judged(const Transformer& model, const Inputs& inputs, const at::Tensor& 
     if (labels.scalar_type() != at::kLong ||
         labels.sizes() != at::IntArrayRef({inputs.tokens.size(0), 2}))
       refuse_model("labels must be int64, two a row: the first token of the answer and the last");
-    return {span_logits(model, inputs, pass), labels.reshape({-1}), {}};
+    return {{}, span_logits(model, inputs, pass), labels.reshape({-1}), {}};
   }
   const bool image = model.config.patch > 0 && model.config.kind == Kind::encoder_only;
   const at::Tensor& read = image ? inputs.pixels : inputs.tokens;
@@ -164,29 +165,35 @@ Judged judged(const Transformer& model, const Inputs& inputs, const at::Tensor& 
       model.config.output_place == OutputPlace::every && !tells_partners(model.config, inputs);
   check_labels(model.config, labels, read.sizes().slice(0, every ? 2 : 1));
   const at::Tensor flat = labels.reshape({-1});
-  if (!every) return {logits(model, inputs, pass), flat, {}};
+  if (!every) return {{}, logits(model, inputs, pass), flat, {}};
   const at::Tensor scored = flat.ne(kUnscored).nonzero().squeeze(1);
   // Gathering rows costs two passes over them: worth it from a fifth on.
   if (!pass.capture && scored.numel() > 0 && scored.numel() * 5 <= flat.numel() * 4) {
     const at::Tensor x = forward(model, inputs, pass, scored);
-    return {output(model, transform(model, x)), flat.index_select(0, scored), scored};
+    return {transform(model, x), {}, flat.index_select(0, scored), scored};
   }
-  return {logits(model, inputs, pass).flatten(0, 1), flat, {}};
+  return {transform(model, forward(model, inputs, pass, {}).flatten(0, 1)), {}, flat, {}};
 }
 
 }  // namespace
 
 at::Tensor loss(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
                 const Pass& pass) {
+  const Config& c = model.config;
   const Judged all = judged(model, inputs, labels, pass);
-  return cross_entropy(all.logits, all.labels, true, pass.label_smoothing);
+  if (all.read.defined() && c.output && c.output_softcap == 0 &&
+      output_loss_pays(all.read, model.output.weight))
+    return output_loss(c.output_scale == 1 ? all.read : all.read * c.output_scale,
+                       model.output.weight, model.output.bias, all.labels, pass.label_smoothing);
+  return cross_entropy(all.read.defined() ? output(model, all.read) : all.logits, all.labels, true,
+                       pass.label_smoothing);
 }
 
 Evaluation evaluate(const Transformer& model, const Inputs& inputs, const at::Tensor& labels,
                     const Pass& pass) {
   c10::NoGradGuard no_grad;
   const Judged part = judged(model, inputs, labels, pass);
-  Scores all = scores(part.logits, part.labels);
+  Scores all = scores(part.read.defined() ? output(model, part.read) : part.logits, part.labels);
   if (part.places.defined()) {
     const at::Tensor places = part.places.cpu();
     all.nats = at::zeros({labels.numel()}, at::kDouble).index_copy_(0, places, all.nats);

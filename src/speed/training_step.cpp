@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
@@ -25,9 +26,12 @@ struct Setting {
   std::string name;
   Config config;
   int64_t batch, length, scored;  // the last `scored` places of a sequence have labels
+  int64_t source_length = 0;      // of an encoder_decoder
+  double label_smoothing = 0;
 };
 
-// The published study's model, and the one the default study trains by the dozen.
+// The published study's model, the one the default study trains by the dozen, and what `train`
+// makes of pairs of sentences.
 Setting setting_of(const std::string& name) {
   Setting published{"published", {}, 50, 100, 100};
   published.config.vocabulary = 256;
@@ -42,29 +46,54 @@ Setting setting_of(const std::string& name) {
   small.config.dim = 32;
   small.config.ffn = 64;
   small.config.positions = 32;
-  if (name == published.name) return published;
-  if (name == small.name) return small;
+  Setting translator{"translator", {}, 64, 32, 32, 32, 0.1};
+  Config& c = translator.config;
+  c.kind = Kind::encoder_decoder;
+  c.vocabulary = 8000;
+  c.dim = 128;
+  c.layers = 4;
+  c.ffn = 256;
+  c.positions = 256;
+  c.norm = Norm::layer;
+  c.norm_epsilon = 1e-5;
+  c.final_norm = true;
+  c.position = Position::sinusoidal_halves;
+  c.embedding_scale = std::sqrt(128.0);
+  c.tied = c.shared_tokens = true;
+  c.dropout = c.embedding_dropout = 0.3;
+  for (const Setting& setting : {published, small, translator})
+    if (name == setting.name) return setting;
   throw Error(ErrorKind::usage,
-              fmt::format("there is no model {}; there are published and small", name));
+              fmt::format("there is no model {}; there are published, small and translator", name));
 }
 
 json peer_model(const Setting& s) {
   const Config c = completed(s.config);
-  return {{"vocabulary", c.vocabulary}, {"classes", c.classes}, {"dim", c.dim},
-          {"layers", c.layers},         {"ffn", c.ffn},         {"dropout", c.dropout},
-          {"batch", s.batch},           {"length", s.length},   {"scored", s.scored}};
+  return {{"vocabulary", c.vocabulary},
+          {"classes", c.classes},
+          {"dim", c.dim},
+          {"layers", c.layers},
+          {"ffn", c.ffn},
+          {"dropout", c.dropout},
+          {"batch", s.batch},
+          {"length", s.length},
+          {"scored", s.scored},
+          {"source_length", s.source_length},
+          {"label_smoothing", s.label_smoothing}};
 }
 
 // A model that is being trained on one batch.
 class Ours {
  public:
-  Ours(const Setting& s, int64_t heads) {
+  Ours(const Setting& s, int64_t heads) : label_smoothing_(s.label_smoothing) {
     Config config = s.config;
     config.heads = heads;
     model_ = initialised(config, 1);
     parameters_ = parameters(model_);
     state_ = adam_state(parameters_);
     inputs_.tokens = at::randint(model_.config.vocabulary, {s.batch, s.length}, at::kLong);
+    if (s.source_length > 0)
+      inputs_.source = at::randint(model_.config.vocabulary, {s.batch, s.source_length}, at::kLong);
     labels_ = at::randint(model_.config.classes, {s.batch, s.length}, at::kLong);
     labels_.narrow(1, 0, s.length - s.scored).fill_(kUnscored);
     for (int i = 0; i < 3; ++i) step();
@@ -72,7 +101,9 @@ class Ours {
 
   void step() {
     loss(model_, inputs_, labels_,
-         {.training = true, .dropout_seed = static_cast<uint64_t>(state_.steps)})
+         {.training = true,
+          .dropout_seed = static_cast<uint64_t>(state_.steps),
+          .label_smoothing = label_smoothing_})
         .backward();
     adam_step(parameters_, state_, {});
   }
@@ -83,6 +114,7 @@ class Ours {
   AdamState state_;
   Inputs inputs_;
   at::Tensor labels_;
+  double label_smoothing_;
 };
 
 double milliseconds(Ours& ours, int steps) {

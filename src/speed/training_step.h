@@ -13,7 +13,8 @@
 namespace headlight::speed {
 
 struct TrainingWork {
-  std::string model = "published";  // of the paper, or "small": the default study's
+  // Of the paper; "small": the default study's; "translator": that of `train --kind translate`.
+  std::string model = "published";
   int64_t heads = 1;
   int threads = 1;
 };
@@ -38,12 +39,12 @@ class PyTorch {
 };
 
 struct TrainingTime {
-  std::string implementation;  // "headlight", "eager", "compile"
+  std::string implementation;  // "headlight", or a peer
   double milliseconds = 0;     // median over rounds
   std::string why;             // it could not be measured; empty: it was
 };
 
-// Ours first, then each of `peers` ("eager", "compile"), in turns. Throws Error (usage) for a model
+// Ours first, then each of `peers` ("eager", "tuned", "compile"; see the script), in turns. Throws Error (usage) for a model
 // that is not known or cannot have so many heads.
 std::vector<TrainingTime> training_step(const TrainingWork& work, PyTorch* pytorch,
                                         const std::vector<std::string>& peers, int rounds);

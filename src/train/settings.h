@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "model/linear.h"
+
 namespace headlight::train {
 
 enum class Optimizer { adam, adamw };
@@ -32,6 +34,9 @@ struct Settings {
   // The run ends after so much time in steps and evaluations; 0: never.
   double budget_seconds = 0;
   double checkpoint_seconds = 30;  // time between checkpoints; does not change the numbers
+  // Of linear layers in steps. Not in the JSON: the identity of a run says it in its
+  // linear_backend.
+  model::Precision precision = model::Precision::float32;
 };
 
 // Throws Error(usage) naming the setting, its value and what would be right.

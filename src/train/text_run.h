@@ -50,7 +50,8 @@ struct TextRun {
   int64_t image_size = 32, patch = 4;  // caption: pixels of a side
   bool skip_bad = false;               // caption: pictures that cannot be read
   int threads = 1;
-  Settings settings;  // its batch counts tokens
+  model::Precision precision = model::Precision::float32;  // of training steps
+  Settings settings;                                       // its batch counts tokens
 };
 
 // `size` is "small" (about 2 million parameters, for tens of thousands of pairs on a laptop) or
@@ -85,6 +86,6 @@ void from_json(const J& json, TextKind& kind) {
 }
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, from, data, valid, vocabulary, lower_case, length,
                                    layers, dim, heads, ffn, dropout, image_size, patch, skip_bad,
-                                   threads, settings)
+                                   threads, precision, settings)
 
 }  // namespace headlight::train

@@ -430,8 +430,10 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
   const model::Transformer start =
       material.from ? material.from->model
                     : model::initialised(config_of(run, material), run.settings.seed);
-  return train(start, *material.task, material.held_out, run.settings, folder, observer, judge,
-               save, processes);
+  Settings settings = run.settings;
+  settings.precision = run.precision;
+  return train(start, *material.task, material.held_out, settings, folder, observer, judge, save,
+               processes);
 }
 
 }  // namespace headlight::train

@@ -31,7 +31,9 @@ nlohmann::json identity_of(const model::Config& config, const task::Task& task,
   return {{"model", model::to_json(config)},
           {"task", task.info().name},
           {"settings", kept},
-          {"linear_backend", model::linear_backend()},
+          {"linear_backend", settings.precision == model::Precision::float32
+                                 ? nlohmann::json(model::linear_backend())
+                                 : nlohmann::json(settings.precision)},
           {"threads", at::get_num_threads()}};
 }
 
@@ -157,6 +159,7 @@ Result train(const model::Transformer& transformer, const task::Task& task,
       pass.dropout_seed = task::mix(pass.dropout_seed, uint64_t(processes.rank()));
     double nats = 0;
     if (labels.size(0) > 0) {
+      const model::UsePrecision precision(settings.precision);
       at::Tensor loss = model::loss(transformer, inputs, labels, pass);
       // The mean over the labels of all rows is the sum of these.
       if (processes.size() > 1)

@@ -95,6 +95,21 @@ def test_a_run_that_was_stopped_ends_with_the_numbers_of_one_that_was_not(headli
     assert ours == theirs
 
 
+def test_a_run_keeps_its_precision_and_one_of_before_there_was_a_choice_is_float32(headlight, tmp_path):
+    files, loss = write_pairs(tmp_path, 100), {}
+    for precision in ("float32", "bfloat16"):
+        loss[precision] = headlight("train", *files, "--out", precision, "--steps", 60, "--precision",
+                                    precision, *SMALL, "--json").json()["valid_loss"]
+        file = tmp_path / precision / "run.json"
+        said = json.loads(file.read_text())
+        assert said["run"].pop("precision") == precision
+        again = headlight("train", "--resume", precision, "--json").json()
+        assert again["valid_loss"] == loss[precision]
+    assert 0 < abs(loss["bfloat16"] - loss["float32"]) < 0.05 * loss["float32"]
+    file.write_text(json.dumps(said))
+    assert "linear_backend" in headlight("train", "--resume", "bfloat16", code=3).err
+
+
 def test_a_budget_ends_a_run(headlight, tmp_path):
     said = headlight("train", *write_pairs(tmp_path, 100), "--out", "model", "--budget-minutes", 0.02,
                      *SMALL, "--json").json()

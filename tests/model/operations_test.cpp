@@ -10,6 +10,7 @@
 #include "model/embedding.h"
 #include "model/linear.h"
 #include "model/norm.h"
+#include "model/output_loss.h"
 #include "model/plain.h"
 #include "model/random.h"
 #include "model/rotary.h"
@@ -98,6 +99,70 @@ TEST_P(Operations, CrossEntropyEqualsThePlainOne) {
                     [&] { return plain::cross_entropy(logits * 3, labels, smoothing); }, {logits},
                     tolerance(GetParam()));
   }
+}
+
+TEST(OutputLoss, EqualsThePlainOutputLayerWithItsCrossEntropy) {
+  at::manual_seed(7);
+  for (const auto& [rows, depth, classes] : std::vector<std::array<int64_t, 3>>{
+           {1, 1, 2}, {7, 5, 33}, {96, 16, 48}, {97, 32, 49}, {200, 47, 1000}, {130, 24, 193}})
+    for (const bool biased : {false, true})
+      for (const double smoothing : {0.0, 0.1}) {
+        const at::Tensor x = leaf({rows, depth}, at::kFloat);
+        const at::Tensor w = leaf({classes, depth}, at::kFloat);
+        const at::Tensor b = biased ? leaf({classes}, at::kFloat) : at::Tensor();
+        const at::Tensor labels = at::randint(classes, {rows}, at::kLong);
+        if (rows > 2) labels.narrow(0, 1, rows / 3).fill_(kUnscored);
+        std::vector<at::Tensor> inputs = {x, w};
+        if (biased) inputs.push_back(b);
+        expect_same([&] { return output_loss(x, w, b, labels, smoothing); },
+                    [&] {
+                      const at::Tensor logits = biased ? at::linear(x, w, b) : at::linear(x, w);
+                      return plain::cross_entropy(logits, labels, smoothing);
+                    },
+                    inputs, 2e-5);
+      }
+}
+
+TEST(OutputLoss, DoesNotDependOnTheThreads) {
+  at::manual_seed(7);
+  const at::Tensor x = leaf({300, 40}, at::kFloat), w = leaf({1500, 40}, at::kFloat);
+  const at::Tensor b = leaf({1500}, at::kFloat), labels = at::randint(1500, {300}, at::kLong);
+  const auto found = [&](int threads) {
+    at::set_num_threads(threads);
+    const at::Tensor loss = output_loss(x, w, b, labels, 0.1);
+    auto all = gradients_of(loss, {x, w, b});
+    all.push_back(loss.detach());
+    at::set_num_threads(1);
+    return all;
+  };
+  const auto one = found(1), three = found(3);
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(at::equal(one[i], three[i]));
+}
+
+TEST(OutputLoss, LargeLogitsNeitherOverflowNorVanish) {
+  const at::Tensor x = at::ones({1, 1}), w = at::zeros({60, 1});
+  w[0][0] = 1000, w[2][0] = -1000;
+  const auto nats = [&](int64_t label) {
+    return output_loss(x, w, {}, at::tensor({label}), 0).item<double>();
+  };
+  EXPECT_NEAR(nats(0), 0, 1e-6);
+  EXPECT_NEAR(nats(1), 1000, 1e-3);
+  EXPECT_NEAR(nats(2), 2000, 1e-3);
+}
+
+TEST(OutputLoss, ANanIsSeenAndALabelThatIsNoClassIsRefused) {
+  const at::Tensor x = at::ones({3, 2}), w = at::zeros({60, 2});
+  EXPECT_THROW(output_loss(x, w, {}, at::full({3}, 60, at::kLong), 0), Error);
+  w[50][1] = std::nan("");
+  EXPECT_TRUE(std::isnan(output_loss(x, w, {}, at::zeros({3}, at::kLong), 0).item<double>()));
+}
+
+TEST(OutputLoss, WithoutScoredRowsItIsZeroAndSoAreItsGradients) {
+  const at::Tensor x = leaf({4, 7}, at::kFloat), w = leaf({60, 7}, at::kFloat);
+  const at::Tensor loss = output_loss(x, w, {}, at::full({4}, kUnscored, at::kLong), 0.1);
+  EXPECT_EQ(loss.item<double>(), 0);
+  for (const at::Tensor& gradient : gradients_of(loss, {x, w}))
+    EXPECT_EQ(gradient.abs().max().item<double>(), 0);
 }
 
 TEST_P(Operations, RotaryEqualsThePlainOne) {
@@ -230,6 +295,31 @@ TEST(CrossEntropy, ScoresNameTheFirstOfEqualLogits) {
   EXPECT_EQ(all.largest[1].item<int64_t>(), 17);
   EXPECT_NEAR(all.nats[0].item<double>(), std::log(40), 1e-6);
   EXPECT_EQ(all.nats[1].item<double>(), 0);
+}
+
+// Inputs, gradients and results each lose what is behind 8 bits.
+TEST(Linear, InBfloat16ItIsTheProductOfRoundedInputs) {
+  at::manual_seed(7);
+  const auto rounded = [](const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kFloat); };
+  for (const auto& [rows, in, out] :
+       std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {7, 5, 3}, {130, 64, 33}}) {
+    const at::Tensor x = leaf({rows, in}, at::kFloat), w = leaf({out, in}, at::kFloat);
+    const at::Tensor b = leaf({out}, at::kFloat), weights = at::randn({rows, out});
+    std::vector<at::Tensor> found;
+    at::Tensor y;
+    {
+      const UsePrecision bfloat16(Precision::bfloat16);
+      y = linear(x, w, b);
+    }
+    found = gradients_of((y * weights).sum(), {x, w, b});  // as the forward pass was
+    const at::Tensor rx = rounded(x.detach()), rw = rounded(w.detach()), rg = rounded(weights);
+    expect_close(y, rounded(rx.mm(rw.t())) + b, 1e-2);
+    EXPECT_TRUE(at::equal(rounded(found[0]), found[0]));
+    expect_close(found[0], rg.mm(rw), 1e-2);
+    expect_close(found[1], rg.t().mm(rx), 1e-2);
+    expect_close(found[2], weights.sum(0), 2e-5);
+    EXPECT_FALSE(rows > 1 && at::equal(y, linear(x, w, b)));
+  }
 }
 
 TEST(Linear, AnUnknownBackendIsRefused) { EXPECT_THROW(set_linear_backend("cublas"), Error); }

@@ -215,6 +215,29 @@ void expect_equal_bits(const std::pair<double, std::vector<at::Tensor>>& a,
   for (size_t i = 0; i < a.second.size(); ++i) EXPECT_TRUE(at::equal(a.second[i], b.second[i]));
 }
 
+TEST(Transformer, WithManyClassesItsLossIsThatOfItsLogitsWhateverIsScored) {
+  at::manual_seed(5);
+  const std::string before = linear_backend();
+  set_linear_backend("headlight");
+  Config c = small();
+  c.vocabulary = 1100;
+  c.tied = true;
+  c.output_scale = 0.5;
+  const Transformer model = initialised(c, 1);
+  const std::vector<at::Tensor> all = tensors_of(model);
+  const Inputs in = random_inputs(c, 12, 10);
+  for (const int64_t scored : {10, 9, 3}) {
+    const at::Tensor labels = at::randint(1100, {12, 10}, at::kLong);
+    labels.narrow(1, 0, 10 - scored).fill_(kUnscored);
+    const at::Tensor one = loss(model, in, labels),
+                     other = loss_of(model, logits(model, in), labels);
+    expect_close(one, other, 1e-5);
+    const auto of_one = gradients_of(one, all), of_other = gradients_of(other, all);
+    for (size_t i = 0; i < all.size(); ++i) expect_close(of_one[i], of_other[i], 2e-5);
+  }
+  set_linear_backend(before);
+}
+
 TEST(Transformer, TrainsToTheSameBitsAgain) {
   expect_equal_bits(trained(1), trained(1));
   expect_equal_bits(trained(2), trained(2));

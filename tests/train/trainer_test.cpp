@@ -69,6 +69,17 @@ TEST_F(Trainer, ItLearnsAnEasyTask) {
   EXPECT_EQ(result.steps, 300);
 }
 
+TEST_F(Trainer, InBfloat16ItLearnsAsMuchAndIsAnotherRun) {
+  Settings in_bfloat16 = settings();
+  in_bfloat16.precision = model::Precision::bfloat16;
+  const Result wide = run("wide", settings()), narrow = run("narrow", in_bfloat16);
+  EXPECT_NE(narrow.curve.back().test_loss, wide.curve.back().test_loss);
+  EXPECT_NEAR(narrow.curve.back().test_loss, wide.curve.back().test_loss, 0.05);
+  EXPECT_EQ(bytes(folder_ / "narrow/model.safetensors").size(),
+            bytes(folder_ / "wide/model.safetensors").size());
+  EXPECT_THROW(run("narrow", settings()), Error);
+}
+
 TEST_F(Trainer, TheSameSeedGivesTheSameBytes) {
   run("a", settings());
   run("b", settings());
