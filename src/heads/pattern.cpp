@@ -173,6 +173,10 @@ void Pattern::score_band(int64_t head, int64_t first, int64_t rows, KeyRange ran
       for (int64_t j = keys_.begin[i]; j < keys_.end[i]; ++j)
         row[j] = cap * std::tanh(row[j] / cap);
     }
+    if (source.bias) {
+      const float* bias = source.bias + head * keys_.offsets() + keys_.queries - 1 - i;
+      for (int64_t j = keys_.begin[i]; j < keys_.end[i]; ++j) row[j] += bias[j];
+    }
     keys_.hide(i, row, -std::numeric_limits<float>::infinity());
   }
 }
@@ -197,28 +201,28 @@ void Pattern::read_scores(int64_t head) {
       const int64_t i = first + r, begin = keys_.begin[i], n = keys_.end[i] - begin;
       if (keys_.count[i] == 0) continue;
       const float* s = scores.data() + r * stride + begin;
-      float top = -std::numeric_limits<float>::infinity();
-      for (int64_t j = 0; j < n; ++j) top = s[j] > top ? s[j] : top;
-      double l = 0, w = 0;
-      kernels.exponential_sums(s, n, top, &l, &w);
+      const float top = kernels.top_score(s, n);
+      ExponentialSums plain, by_norm;
+      if (weighted)
+        kernels.weighted_exponential_sums(s, options_.value_norms[head].data() + begin,
+                                          log_norms_[head].data() + begin, n, top, &plain,
+                                          &by_norm);
+      else
+        kernels.exponential_sums(s, n, top, &plain);
       // Every visible score must be a number; the sum shows a NaN, the maximum an infinity.
-      if (!std::isfinite(top) || !std::isfinite(l)) {
+      if (!std::isfinite(top) || !std::isfinite(plain.l)) {
         if (!rows.bad_row) rows.bad_row = i;
         continue;
       }
-      rows.lse[i] = top + std::log(l);
-      rows.entropy[i] = std::max(0.0, std::log(l) - w / l);
+      rows.lse[i] = top + std::log(plain.l);
+      rows.entropy[i] = std::max(0.0, std::log(plain.l) - plain.w / plain.l);
       if (source.sinks) {
         // e^sink / (e^sink + e^lse)
         rows.no_op_mass += 1 / (1 + std::exp(rows.lse[i] - source.sinks[head]));
       }
-      if (!weighted) continue;
-      double wl = 0, ww = 0;
-      kernels.weighted_exponential_sums(s, options_.value_norms[head].data() + begin,
-                                        log_norms_[head].data() + begin, n, top, &wl, &ww);
-      if (!(wl > 0)) continue;
-      rows.weighted_factor[i] = l / wl;  // of p, whose row sum is 1
-      rows.weighted_entropy[i] = std::max(0.0, std::log(wl) - ww / wl);
+      if (!(by_norm.l > 0)) continue;
+      rows.weighted_factor[i] = plain.l / by_norm.l;  // of p, whose row sum is 1
+      rows.weighted_entropy[i] = std::max(0.0, std::log(by_norm.l) - by_norm.w / by_norm.l);
     }
   }
 }

@@ -118,42 +118,60 @@ HEADLIGHT_TARGET static void scores(const float* q, int64_t q_stride, int64_t ro
 
 HEADLIGHT_INLINE D4 widen(const float* s) { return __builtin_convertvector(load<F4>(s), D4); }
 
-HEADLIGHT_TARGET static void exponential_sums(const float* s, int64_t n, double shift, double* l,
-                                              double* w) {
-  D4 sum = {}, weighted = {};
+HEADLIGHT_TARGET static float top_score(const float* s, int64_t n) {
+  const float lowest = -__builtin_inff();
+  F8 top = F8{} + lowest;
+  int64_t j = 0;
+  for (; j + 8 <= n; j += 8) {
+    const F8 x = load<F8>(s + j);
+    top = x > top ? x : top;
+  }
+  float best = lowest;
+  for (int i = 0; i < 8; ++i) best = top[i] > best ? top[i] : best;
+  for (; j < n; ++j) best = s[j] > best ? s[j] : best;
+  return best;
+}
+
+HEADLIGHT_TARGET static void exponential_sums(const float* s, int64_t n, double shift,
+                                              ExponentialSums* sums) {
+  D4 l = {}, w = {};
   const auto add = [&](D4 score) __attribute__((always_inline)) HEADLIGHT_TARGET {
     D4 x = score - shift;
     const D4 e = exponential(x);
     x = x < splat(-708.0) ? splat(0) : x;
-    sum += e;
-    weighted += e * x;
+    l += e;
+    w += e * x;
   };
   int64_t j = 0;
   for (; j + 4 <= n; j += 4) add(widen(s + j));
   if (j < n) add(load_some(s + j, n - j, -__builtin_inf()));
-  *l = sum_lanes(sum);
-  *w = sum_lanes(weighted);
+  *sums = {sum_lanes(l), sum_lanes(w)};
 }
 
 HEADLIGHT_TARGET static void weighted_exponential_sums(const float* s, const double* weight,
                                                        const double* log_weight, int64_t n,
-                                                       double shift, double* l, double* w) {
-  D4 sum = {}, weighted = {};
+                                                       double shift, ExponentialSums* plain,
+                                                       ExponentialSums* weighted) {
+  D4 l = {}, w = {}, weighted_l = {}, weighted_w = {};
   const auto add = [&](D4 score, D4 factor, D4 log) __attribute__((always_inline))
   HEADLIGHT_TARGET {
     D4 x = score - shift;
-    const D4 e = exponential(x) * factor;
-    x = x < splat(-708.0) ? splat(0) : x + log;
-    sum += e;
-    weighted += e * x;
+    const D4 e = exponential(x), scaled = e * factor;
+    const L4 gone = x < splat(-708.0);
+    x = gone ? splat(0) : x;
+    log = gone ? splat(0) : log;
+    l += e;
+    w += e * x;
+    weighted_l += scaled;
+    weighted_w += scaled * (x + log);
   };
   int64_t j = 0;
   for (; j + 4 <= n; j += 4) add(widen(s + j), load<D4>(weight + j), load<D4>(log_weight + j));
   if (j < n)
     add(load_some(s + j, n - j, -__builtin_inf()), load_some(weight + j, n - j, 0),
         load_some(log_weight + j, n - j, 0));
-  *l = sum_lanes(sum);
-  *w = sum_lanes(weighted);
+  *plain = {sum_lanes(l), sum_lanes(w)};
+  *weighted = {sum_lanes(weighted_l), sum_lanes(weighted_w)};
 }
 
 HEADLIGHT_TARGET static void probabilities(const float* s, int64_t n, double lse, double* p) {
@@ -249,13 +267,18 @@ HEADLIGHT_TARGET static void multiply(double* out, const double* p, const double
   for (; j < n; ++j) out[j] = p[j] * weight[j] * factor;
 }
 
+// Adds to out where `more`, else writes it.
 template <int kRows, int kWide>
-HEADLIGHT_INLINE void weighted_block(const double* p, int64_t p_stride, const double* v,
-                                     int64_t v_stride, int64_t n, double* out, int64_t out_stride) {
+HEADLIGHT_INLINE void weighted_block(const double* p, int64_t p_stride, const float* v,
+                                     int64_t v_stride, int64_t n, bool more, double* out,
+                                     int64_t out_stride) {
   D4 sum[kRows][kWide] = {};
+  if (more)
+    for (int r = 0; r < kRows; ++r)
+      for (int c = 0; c < kWide; ++c) sum[r][c] = load<D4>(out + r * out_stride + 4 * c);
   for (int64_t j = 0; j < n; ++j) {
     D4 value[kWide];
-    for (int c = 0; c < kWide; ++c) value[c] = load<D4>(v + j * v_stride + 4 * c);
+    for (int c = 0; c < kWide; ++c) value[c] = widen(v + j * v_stride + 4 * c);
     for (int r = 0; r < kRows; ++r) {
       const double x = p[r * p_stride + j];
       for (int c = 0; c < kWide; ++c) sum[r][c] += value[c] * x;
@@ -266,26 +289,34 @@ HEADLIGHT_INLINE void weighted_block(const double* p, int64_t p_stride, const do
 }
 
 HEADLIGHT_TARGET static void weighted_values(const double* p, int64_t p_stride, int64_t rows,
-                                             const double* v, int64_t v_stride, int64_t n,
+                                             const float* v, int64_t v_stride, int64_t n,
                                              int64_t width, double* out, int64_t out_stride) {
-  int64_t r = 0;
-  for (; r < rows; r += rows - r >= 4 ? 4 : 1) {
-    const double* pr = p + r * p_stride;
-    double* to = out + r * out_stride;
-    const bool four = rows - r >= 4;
-    int64_t c = 0;
-    for (; c + 8 <= width; c += 8) {
-      if (four)
-        weighted_block<4, 2>(pr, p_stride, v + c, v_stride, n, to + c, out_stride);
-      else
-        weighted_block<1, 2>(pr, p_stride, v + c, v_stride, n, to + c, out_stride);
-    }
-    for (; c < width; ++c)
-      for (int64_t i = 0; i < (four ? 4 : 1); ++i) {
-        double sum = 0;
-        for (int64_t j = 0; j < n; ++j) sum += pr[i * p_stride + j] * v[j * v_stride + c];
-        to[i * out_stride + c] = sum;
+  // So many keys at a time that their values stay near while all rows read them.
+  const int64_t block = 512;
+  for (int64_t start = 0; start == 0 || start < n; start += block) {
+    const int64_t size = n - start < block ? n - start : block;
+    const float* values = v + start * v_stride;
+    for (int64_t r = 0; r < rows; r += rows - r >= 4 ? 4 : 1) {
+      const double* pr = p + r * p_stride + start;
+      double* to = out + r * out_stride;
+      const bool four = rows - r >= 4;
+      int64_t c = 0;
+      for (; c + 8 <= width; c += 8) {
+        if (four)
+          weighted_block<4, 2>(pr, p_stride, values + c, v_stride, size, start > 0, to + c,
+                               out_stride);
+        else
+          weighted_block<1, 2>(pr, p_stride, values + c, v_stride, size, start > 0, to + c,
+                               out_stride);
       }
+      for (; c < width; ++c)
+        for (int64_t i = 0; i < (four ? 4 : 1); ++i) {
+          double sum = start > 0 ? to[i * out_stride + c] : 0;
+          for (int64_t j = 0; j < size; ++j)
+            sum += pr[i * p_stride + j] * static_cast<double>(values[j * v_stride + c]);
+          to[i * out_stride + c] = sum;
+        }
+    }
   }
 }
 
@@ -337,8 +368,19 @@ HEADLIGHT_TARGET static void root_gram(const double* p, int64_t stride, int64_t 
 
 #undef HEADLIGHT_INLINE
 
-static constexpr RowKernels kernels = {scores,        exponential_sums, weighted_exponential_sums,
-                                       probabilities, max_of,           sum_of,
-                                       dot,           negative_entropy, mixture_negative_entropy,
-                                       add,           add_scaled,       add_and_add_scaled,
-                                       multiply,      weighted_values,  root_gram};
+static constexpr RowKernels kernels = {scores,
+                                       top_score,
+                                       exponential_sums,
+                                       weighted_exponential_sums,
+                                       probabilities,
+                                       max_of,
+                                       sum_of,
+                                       dot,
+                                       negative_entropy,
+                                       mixture_negative_entropy,
+                                       add,
+                                       add_scaled,
+                                       add_and_add_scaled,
+                                       multiply,
+                                       weighted_values,
+                                       root_gram};

@@ -59,18 +59,18 @@ void check(const Attention& attention, const AnalysisOptions& options) {
   if (!(options.cluster_distance >= 0)) refuse("the cluster distance must not be negative");
 }
 
-// Values as doubles, [kv_heads][keys][value_dim]; zero for keys that no row sees.
-std::vector<double> wide_values(const Attention& attention, const VisibleKeys& keys) {
+// Values, [kv_heads][keys][value_dim]; zero for keys that no row sees.
+std::vector<float> seen_values(const Attention& attention, const VisibleKeys& keys) {
   const ValuesAndOutput& output = *attention.output;
-  std::vector<double> wide(output.kv_heads * attention.keys * output.value_dim, 0.0);
+  std::vector<float> seen(output.kv_heads * attention.keys * output.value_dim, 0.0f);
   for (int64_t h = 0; h < output.kv_heads; ++h)
     for (int64_t j = 0; j < attention.keys; ++j) {
       if (keys.seen_by[j] == 0) continue;
       const float* from = output.v.data + h * output.v.head_stride + j * output.v.row_stride;
       std::copy_n(from, output.value_dim,
-                  wide.data() + (h * attention.keys + j) * output.value_dim);
+                  seen.data() + (h * attention.keys + j) * output.value_dim);
     }
-  return wide;
+  return seen;
 }
 
 // One sequence while its bands go by, from the last rows to the first.
@@ -85,6 +85,7 @@ class Pass {
   void keep_mixed_rows();
   void mixture_rows(int64_t first, int64_t rows);
   void similarity_rows(int64_t first, int64_t rows);
+  void output_rows_of(int64_t head, int64_t first, int64_t rows);
   void output_rows(int64_t first, int64_t rows);
   void hit(CausalHitting&, int64_t row, const double* p, std::vector<double>& scratch) const;
   void finish_flow();
@@ -96,7 +97,7 @@ class Pass {
   VisibleKeys keys_;
   std::optional<Pattern> pattern_;
   std::vector<bool> bad_;
-  std::vector<double> values_;
+  std::vector<float> values_;
   EarlierCopies copies_;
   StructureTask task_;
   std::optional<GraphNodes> nodes_;
@@ -108,7 +109,8 @@ class Pass {
   // [layers][mixtures][nodes, nodes]: where hitting times need the whole matrix and there is room.
   std::vector<std::vector<std::vector<double>>> mixed_rows_;
   std::vector<double> band_;     // [heads][kBandRows][keys]
-  std::vector<double> outputs_;  // collected rows of A V
+  std::vector<double> made_;     // [kBandRows][heads * value_dim]: A V of the band
+  std::vector<double> outputs_;  // collected rows of it
   int64_t collected_ = 0;
 };
 
@@ -134,7 +136,7 @@ Pass::Pass(const Attention& attention, const AnalysisOptions& options, SequenceS
   std::vector<int64_t> bad_value(attention.heads, -1);
   if (attention.output) {
     sums.norms = value_norms(attention);
-    values_ = wide_values(attention, keys_);
+    values_ = seen_values(attention, keys_);
     std::vector<std::vector<double>> seen = sums.norms;
     for (int64_t h = 0; h < attention.heads; ++h)
       for (int64_t j = attention.keys - 1; j >= 0; --j) {
@@ -176,6 +178,7 @@ Pass::Pass(const Attention& attention, const AnalysisOptions& options, SequenceS
     sums.similarity.emplace(attention.heads, attention.keys <= options.jensen_shannon_up_to);
     if (attention.output) {
       sums.output.emplace(attention);
+      made_.assign(kBandRows * sums.output->width(), 0.0);
       outputs_.resize(kOutputRows * sums.output->width());
     }
   }
@@ -206,6 +209,7 @@ void Pass::run() {
   for (int64_t first = (keys_.queries - 1) / kBandRows * kBandRows; first >= 0;
        first -= kBandRows) {
     const int64_t rows = std::min(kBandRows, keys_.queries - first);
+    if (!nodes_ && pattern_->range(first, rows).end == 0) continue;  // padding, or not asked for
     split_work(threads, attention_.heads, [&](int64_t h) { head_rows(h, first, rows); });
     baseline_rows(first, rows);
     if (fused_hitting_ || !mixed_rows_.empty()) mixture_rows(first, rows);
@@ -236,6 +240,7 @@ void Pass::head_rows(int64_t head, int64_t first, int64_t rows) {
     }
     if (fused_hitting_) hit(hitting_[head], i, row, scratch);
   }
+  if (sums_.output) output_rows_of(head, first, rows);
 }
 
 // Feeds one row, if it is a node of the graph.
@@ -312,25 +317,25 @@ void Pass::similarity_rows(int64_t first, int64_t rows) {
                          .entropy = entropy.data()});
 }
 
-void Pass::output_rows(int64_t first, int64_t rows) {
+void Pass::output_rows_of(int64_t head, int64_t first, int64_t rows) {
   const ValuesAndOutput& output = *attention_.output;
-  const int64_t width = sums_.output->width(), dim = output.value_dim;
+  const int64_t dim = output.value_dim, kv = head / (attention_.heads / output.kv_heads);
+  const Pattern::KeyRange range = pattern_->range(first, rows);
+  row_kernels().weighted_values(band_of(head) + range.begin, keys_.keys, rows,
+                                values_.data() + (kv * keys_.keys + range.begin) * dim, dim,
+                                range.end - range.begin, dim, made_.data() + head * dim,
+                                sums_.output->width());
+}
+
+void Pass::output_rows(int64_t first, int64_t rows) {
+  const int64_t width = sums_.output->width();
   if (collected_ + rows > kOutputRows) {
     sums_.output->add(outputs_.data(), collected_);
     collected_ = 0;
   }
-  const Pattern::KeyRange range = pattern_->range(first, rows);
-  std::vector<double> made(kBandRows * width, 0.0);
-  for (int64_t h = 0; h < attention_.heads; ++h) {
-    if (bad_[h]) continue;
-    const int64_t kv = h / (attention_.heads / output.kv_heads);
-    row_kernels().weighted_values(band_of(h) + range.begin, keys_.keys, rows,
-                                  values_.data() + (kv * keys_.keys + range.begin) * dim, dim,
-                                  range.end - range.begin, dim, made.data() + h * dim, width);
-  }
   for (int64_t r = 0; r < rows; ++r)
     if (keys_.count[first + r] > 0)
-      std::copy_n(made.begin() + r * width, width, outputs_.begin() + collected_++ * width);
+      std::copy_n(made_.begin() + r * width, width, outputs_.begin() + collected_++ * width);
 }
 
 // The graphs of all heads and mixtures, each on its own.
@@ -362,6 +367,7 @@ void Pass::finish_flow() {
            any_bad,
            {}});
   }
+  static thread_local std::vector<double> room;  // from one graph to the next
   split_work(options_.threads, static_cast<int64_t>(pieces.size()), [&](int64_t k) {
     Piece& piece = pieces[k];
     if (piece.bad) return;
@@ -370,12 +376,14 @@ void Pass::finish_flow() {
       return;
     }
     // Published mixing keeps a second matrix of the same size beside the graph's.
-    const TokenGraph graph =
-        piece.rows.empty()
-            ? TokenGraph(*pattern_, *nodes_, piece.weights, options_.memory_budget / 2)
-            : TokenGraph(std::move(piece.rows), nodes_->count(), nodes_->sink, nodes_->causal);
+    TokenGraph graph = piece.rows.empty() ? TokenGraph(*pattern_, *nodes_, piece.weights,
+                                                       options_.memory_budget / 2, std::move(room))
+                                          : TokenGraph(std::move(piece.rows), nodes_->count(),
+                                                       nodes_->sink, nodes_->causal);
     piece.flow = flow_of_graph(graph, options_, piece.hitting_times);
+    room = graph.take_room();
   });
+  room = {};
   size_t next = 0;
   for (size_t layer = 0; layer < sums_.layers.size(); ++layer) {
     LayerFlow& out = sums_.flow.emplace_back();

@@ -13,7 +13,7 @@
 namespace headlight::heads {
 
 // How a pass over a whole layer is cut up.
-inline constexpr int64_t kBandRows = 8;
+inline constexpr int64_t kBandRows = 16;
 inline constexpr int64_t kThreadedKeys = 512;  // shorter bands are done before threads have started
 inline constexpr int64_t kOutputRows = 128;    // rows of head outputs collected before a product
 

@@ -12,9 +12,10 @@ namespace headlight::heads {
 // result to full relative accuracy. Stranded nodes get infinity.
 std::vector<double> eliminate(const TokenGraph&, const std::vector<bool>& stranded);
 
-// BiCGSTAB on the system scaled by its diagonal, one pass over the graph per product. Accepted if
-// every component of the residual is at most 1e-8 of the right side's; the inverse has no negative
-// entry, so no time is then off by more than 1e-8 of itself. Else `residual` says what was reached.
+// BiCGSTAB between a sweep over the nodes down and one up (symmetric Gauss-Seidel), one pass over
+// the graph per product. Accepted if every component of the residual is at most 1e-8 of the right
+// side's; the inverse has no negative entry, so no time is then off by more than 1e-8 of itself.
+// Else `residual` says what was reached.
 HittingTimes iterate(const TokenGraph&, const std::vector<bool>& stranded);
 
 }  // namespace headlight::heads

@@ -29,15 +29,19 @@ void node_row(const GraphNodes&, const double* row, double* out);
 class TokenGraph {
  public:
   // weights[h] of each head in the mixture; 0 leaves a head out. The matrix is kept if it takes at
-  // most `memory` bytes, and made again band by band at every pass otherwise.
-  TokenGraph(const Pattern&, const GraphNodes&, std::vector<double> weights, int64_t memory);
+  // most `memory` bytes, in `room`, whose memory is used again; otherwise it is made again band by
+  // band at every pass.
+  TokenGraph(const Pattern&, const GraphNodes&, std::vector<double> weights, int64_t memory,
+             std::vector<double> room = {});
   // A given matrix, rows[j * nodes + i] = A_ji.
   TokenGraph(std::vector<double> rows, int64_t nodes, int64_t sink, bool causal);
 
   int64_t nodes() const { return nodes_; }
   int64_t sink() const { return sink_; }
   bool causal() const { return causal_; }
-  bool kept() const { return !matrix_.empty(); }
+  bool kept() const { return kept_; }
+  // The matrix's memory, for the next graph; this one is not to be used any more.
+  std::vector<double> take_room() { return std::move(matrix_); }
   const double* row(int64_t j) const { return matrix_.data() + j * nodes_; }  // only if kept
   // Row j is zero from here on.
   int64_t row_end(int64_t j) const { return causal_ ? j + 1 : nodes_; }
@@ -45,7 +49,7 @@ class TokenGraph {
   // visit(j, row) for every row in order.
   template <typename Visit>
   void ascending(const Visit& visit) const {
-    std::vector<double> band;
+    Band band;
     for (int64_t first = 0; first < nodes_; first += kBandRows) {
       const double* rows = read(first, band);
       for (int64_t j = first; j < nodes_ && j < first + kBandRows; ++j)
@@ -54,7 +58,7 @@ class TokenGraph {
   }
   template <typename Visit>
   void descending(const Visit& visit) const {
-    std::vector<double> band;
+    Band band;
     for (int64_t first = (nodes_ - 1) / kBandRows * kBandRows; first >= 0; first -= kBandRows) {
       const double* rows = read(first, band);
       for (int64_t j = std::min(nodes_, first + kBandRows) - 1; j >= first; --j)
@@ -64,14 +68,19 @@ class TokenGraph {
 
  private:
   static constexpr int64_t kBandRows = 16;
-  const double* read(int64_t first, std::vector<double>& band) const;
-  void make(int64_t first, int64_t rows, double* out) const;
+  // What rows are made in.
+  struct Band {
+    std::vector<double> rows, of_head, of_nodes;
+    std::vector<float> scores;
+  };
+  const double* read(int64_t first, Band& band) const;
+  void make(int64_t first, int64_t rows, double* out, Band& band) const;
 
   const Pattern* pattern_ = nullptr;
   GraphNodes places_;
   std::vector<double> weights_;
   int64_t nodes_ = 0, sink_ = 0;
-  bool causal_ = false;
+  bool causal_ = false, kept_ = false;
   std::vector<double> matrix_;
 };
 

@@ -23,13 +23,13 @@ class Side {
         attention_(attention),
         pattern_(attention, keys, {}) {
     const ValuesAndOutput& output = *attention.output;
-    values_.assign(output.kv_heads * attention.keys * output.value_dim, 0.0);
+    values_.assign(output.kv_heads * attention.keys * output.value_dim, 0.0f);
     std::vector<bool> bad_group(output.kv_heads, false);
     for (int64_t h = 0; h < output.kv_heads; ++h)
       for (int64_t j = 0; j < attention.keys; ++j) {
         if (keys.seen_by[j] == 0) continue;
         const float* from = output.v.data + h * output.v.head_stride + j * output.v.row_stride;
-        double* to = values_.data() + (h * attention.keys + j) * output.value_dim;
+        float* to = values_.data() + (h * attention.keys + j) * output.value_dim;
         std::copy_n(from, output.value_dim, to);
         for (int64_t c = 0; c < output.value_dim; ++c)
           if (!std::isfinite(to[c])) bad_group[h] = true;
@@ -52,7 +52,7 @@ class Side {
     const Pattern::KeyRange seen = range(first, rows);
     for (int64_t h = 0; h < heads; ++h) {
       if (bad[h]) continue;
-      const double* values =
+      const float* values =
           values_.data() + (h / (heads / output.kv_heads) * keys.keys + seen.begin) * dim;
       row_kernels().weighted_values(band + h * kBandRows * keys.keys + seen.begin, keys.keys, rows,
                                     values, dim, seen.end - seen.begin, dim, out + h * dim, width);
@@ -68,7 +68,7 @@ class Side {
  private:
   const Attention& attention_;
   Pattern pattern_;
-  std::vector<double> values_;  // [kv_heads][keys][value_dim]
+  std::vector<float> values_;  // [kv_heads][keys][value_dim]
 };
 
 void check(const Attention& a, const Attention& b) {
