@@ -14,6 +14,7 @@
 #include "model/run.h"
 #include "model/sentence_pairs.h"
 #include "task/encoder_task.h"
+#include "task/facts.h"
 #include "text/whole_number.h"
 
 namespace headlight::app {
@@ -114,7 +115,7 @@ at::Tensor mask_some(ModelInput& input, int64_t mask, uint64_t seed) {
 std::vector<Line> spread(const DataOptions& o, const model::Config& config, InputOptions& input) {
   if (o.data.extension() == ".npz") {
     input.inputs = o.data;
-  } else if (o.data.extension() != ".tsv") {
+  } else if (o.data.extension() != ".tsv" || task::reads_facts(config)) {
     input.lines = o.data;
   } else if (is_classifier(config) && o.labels.empty()) {
     LinePairs columns = pairs_of(o.data);

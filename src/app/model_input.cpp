@@ -7,11 +7,13 @@
 #include <algorithm>
 
 #include "app/input_arrays.h"
+#include "app/story_input.h"
 #include "app/token_rows.h"
 #include "headlight/error.h"
 #include "model/checkpoint.h"
 #include "model/generate.h"
 #include "model/run.h"
+#include "task/facts.h"
 #include "task/image_input.h"
 #include "task/text_model.h"
 
@@ -231,6 +233,7 @@ model::Transformer load_model(const InputOptions& o) {
 ModelInput read_model_input(const InputOptions& o, const model::Transformer& model) {
   const model::Config& c = model.config;
   if (!o.inputs.empty()) return read_input_arrays(o.inputs, model);
+  if (task::reads_facts(c)) return read_stories(o, model);
   if (c.patch > 0 && o.image.empty())
     throw Error(ErrorKind::usage,
                 fmt::format("{} reads images: give --image with a PNG or JPEG, or --inputs with "

@@ -36,6 +36,7 @@ struct TrainOptions {
   std::vector<std::string> data, valid;
   fs::path from, out, resume;
   bool keep_case = false, skip_bad = false;
+  std::optional<bool> facts;  // not given: by the data
   // What replaces a default of the kind and size.
   std::optional<int64_t> vocabulary, length, layers, dim, heads, ffn, image_size, patch, steps,
       batch, warmup, evaluate_every;
@@ -89,9 +90,20 @@ void go_on_from(const TrainOptions& o, train::TextRun& run) {
   run.settings.evaluate_every = 200;
 }
 
+// Whether answers are learned fact by fact, which only stories have.
+bool answers_by_facts(const TrainOptions& o) {
+  const bool can = o.kind == "answer" && o.from.empty() && o.size == "small";
+  if (o.facts.value_or(false) && !can)
+    throw Error(ErrorKind::usage,
+                "--facts goes with --kind answer, and neither with --from nor with --size base");
+  return can && o.facts.value_or(task::are_stories({o.data.begin(), o.data.end()}));
+}
+
 train::TextRun run_of(const TrainOptions& o, const Common& common,
                       const train::Processes& processes) {
-  train::TextRun run = train::defaults_of(Json(o.kind).get<train::TextKind>(), o.size);
+  train::TextRun run = answers_by_facts(o)
+                           ? train::defaults_of_facts()
+                           : train::defaults_of(Json(o.kind).get<train::TextKind>(), o.size);
   run.data = absolute(o.data);
   run.valid = absolute(o.valid);
   run.lower_case = run.lower_case && !o.keep_case;
@@ -130,11 +142,12 @@ train::TextRun run_of(const TrainOptions& o, const Common& common,
   return run;
 }
 
-// run.json; those of older versions have no "from" and no "precision".
+// run.json; those of older versions lack some of its entries.
 nlohmann::json read_run_file(const fs::path& file) {
   nlohmann::json json = tensorfile::read_json_file(file);
   if (!json.contains("run") || !json["run"].is_object()) return json;
   json["run"].emplace("from", "");
+  json["run"].emplace("facts", false);
   json["run"].emplace("precision", model::Precision::float32);
   return json;
 }
@@ -287,15 +300,20 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
       fmt::format("{} parameters, {} pieces; {} {} to learn from, {} held out.",
                   report::whole(model::parameter_count(material.config)),
                   report::whole(material.config.vocabulary), report::whole(material.pairs),
-                  lm || train::only_reads(run.kind) ? "lines" : "pairs",
+                  run.facts                                ? "questions"
+                  : lm || train::only_reads(run.kind) ? "lines"
+                                                      : "pairs",
                   report::whole(material.held_out_pairs));
-  if (!material.labels.empty())
+  if (run.facts)
+    text += fmt::format(" {} answers.", material.labels.size());
+  else if (!material.labels.empty())
     text +=
         fmt::format(" {} labels: {}.", material.labels.size(), fmt::join(material.labels, ", "));
   if (material.empty + material.too_long > 0)
     text +=
-        fmt::format(" Left out: {} with nothing in them, {} longer than {} tokens.",
-                    report::whole(material.empty), report::whole(material.too_long), run.length);
+        fmt::format(" Left out: {} with nothing in them, {} longer than {} {}.",
+                    report::whole(material.empty), report::whole(material.too_long), run.length,
+                    run.facts ? "sentences" : "tokens");
   if (material.bad_images > 0)
     text +=
         fmt::format(" Skipped: {} images that cannot be read.", report::whole(material.bad_images));
@@ -309,7 +327,9 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
   fmt::print("Use it: headlight {} {} {}\n",
              lm ? "generate" : nlohmann::json(run.kind).get<std::string>(),
              shell_word(folder.string()),
-             run.kind == train::TextKind::caption ? "picture.png" : "< lines.txt");
+             run.kind == train::TextKind::caption  ? "picture.png"
+             : run.kind == train::TextKind::answer ? "questions.txt"
+                                                   : "< lines.txt");
 }
 
 // Why a run ended before its time, and what to do; empty where the first process says it.
@@ -401,6 +421,10 @@ void add_train(CLI::App& program, Common& common) {
       ->group(what);
   verb->add_flag("--keep-case", o.keep_case,
                  "Read capitals as they are (translate reads all in lower case)")
+      ->group(what);
+  verb->add_flag("--facts,!--no-facts", o.facts,
+                 "answer: read stories fact by fact, each answer one of those in the data; without "
+                 "this option where all DATA is such stories")
       ->group(what);
   verb->add_flag("--skip-bad", o.skip_bad, "caption: skip and count images that cannot be read")
       ->group(what);

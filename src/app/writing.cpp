@@ -17,6 +17,7 @@
 #include "model/checkpoint.h"
 #include "report/progress.h"
 #include "task/captions.h"
+#include "task/facts.h"
 #include "task/image_input.h"
 #include "task/questions.h"
 #include "task/spans.h"
@@ -63,23 +64,32 @@ void check(const Verb& verb, WritingOptions& o) {
     refuse(fmt::format("--nbest {} needs at least as many beams; there are {}", w.nbest, w.beams));
 }
 
-// What depends on whether the model writes or, with `marks`, finds answers in the text.
-void check(const WritingOptions& o, bool marks) {
+// What a model does with what is asked: writes a text, finds it in what is told, or chooses it.
+enum class Finds { writing, marking, choosing };
+
+void check(const WritingOptions& o, Finds finds) {
   const task::Writing& w = o.writing;
+  const bool writes = finds == Finds::writing, marks = finds == Finds::marking;
   if (!marks && o.unanswerable)
     throw Error(ErrorKind::usage,
-                "--unanswerable is for models that mark answers in the text; this one writes them");
-  if (!marks && w.nbest > 1 && w.beams == 1 && w.temperature == 0)
+                "--unanswerable is for models that mark answers in the text; this one does not");
+  if (writes && w.nbest > 1 && w.beams == 1 && w.temperature == 0)
     throw Error(ErrorKind::usage,
                 "there is only one text to find token by token: --nbest needs --beam or "
                 "--temperature");
-  const bool as_written = w.beams > 1 || w.temperature > 0 || w.most_tokens > 0 || w.cut ||
+  const bool as_written = w.beams > 1 || w.temperature > 0 || w.most_tokens > 0 ||
                           w.early_stopping || w.length_penalty != 1 || !o.attention.empty();
-  if (marks && as_written)
+  if (marks && (as_written || w.cut))
     throw Error(ErrorKind::usage,
                 fmt::format("{}: this model marks answers in the text and writes none: --nbest, "
                             "--scores, --batch and --unanswerable go with it, and no other option "
                             "of how to write",
+                            o.model.string()));
+  if (finds == Finds::choosing && as_written)
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: this model chooses among answers and writes none: --nbest, "
+                            "--scores, --batch and --cut go with it, and no other option of how "
+                            "to write; which facts it looks at is shown by headlight inspect",
                             o.model.string()));
 }
 
@@ -150,12 +160,17 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   model::Transformer loaded = model::load(o.model);
   const bool images = verb.reads == Verb::Reads::images;
   const bool asked = verb.reads == Verb::Reads::questions;
-  const bool marks = asked && model::marks_spans(loaded.config);
-  check(o, marks);
+  const Finds finds = asked && model::marks_spans(loaded.config) ? Finds::marking
+                      : asked && task::reads_facts(loaded.config) ? Finds::choosing
+                                                                  : Finds::writing;
+  check(o, finds);
   std::optional<task::SpanModel> marker;
+  std::optional<task::FactModel> chooser;
   std::optional<task::TextModel> writer;
-  if (marks)
+  if (finds == Finds::marking)
     marker = task::span_model(std::move(loaded), o.model);
+  else if (finds == Finds::choosing)
+    chooser = task::fact_model(std::move(loaded), o.model);
   else
     writer = task::text_model(std::move(loaded), o.model);
   if (writer && images != (writer->model.config.patch > 0))
@@ -192,11 +207,16 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
       return !interrupted();
     };
     const auto written =
-        marks ? task::mark_answers(*marker, part_of(questions),
-                                   {.nbest = o.writing.nbest,
-                                    .batch = o.writing.batch,
-                                    .unanswerable = o.unanswerable},
-                                   name, first, hear)
+        marker ? task::mark_answers(*marker, part_of(questions),
+                                    {.nbest = o.writing.nbest,
+                                     .batch = o.writing.batch,
+                                     .unanswerable = o.unanswerable},
+                                    name, first, hear)
+        : chooser
+            ? task::answer_by_facts(
+                  *chooser, part_of(questions),
+                  {.nbest = o.writing.nbest, .batch = o.writing.batch, .cut = o.writing.cut}, name,
+                  first, hear)
         : images
             ? task::write_captions(*writer, pictures_at(part_of(lines), o, writer->model.config),
                                    o.writing, first, hear)

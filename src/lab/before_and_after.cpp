@@ -55,6 +55,8 @@ std::vector<Example> random_examples(const model::Config& c, uint64_t seed) {
       if (c.kind == model::Kind::encoder_only) continue;
     }
     in.tokens = tokens(c.vocabulary);
+    if (c.sentence_tokens > 0)
+      in.tokens = in.tokens.unsqueeze(2).expand({-1, -1, c.sentence_tokens}).contiguous();
     if (c.token_types > 0) in.token_types = at::zeros_like(in.tokens);
     if (c.kind == model::Kind::encoder_decoder && c.patch == 0)
       in.source = tokens(c.source_vocabulary);

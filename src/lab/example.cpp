@@ -19,13 +19,16 @@ int64_t length_of(const Example& example) {
 
 using Field = at::Tensor model::Inputs::*;
 
-// Rows [1, N_i] below each other, longer ones deciding the width.
+// Rows [1, N_i] or [1, N_i, W] below each other, longer ones deciding the width.
 at::Tensor stacked(const std::vector<at::Tensor>& rows, int64_t filling) {
   int64_t width = 0;
   for (const at::Tensor& row : rows) width = std::max(width, row.size(1));
   std::vector<at::Tensor> full;
-  for (const at::Tensor& row : rows)
-    full.push_back(at::constant_pad_nd(row, {0, width - row.size(1)}, filling));
+  for (const at::Tensor& row : rows) {
+    std::vector<int64_t> behind(static_cast<size_t>(2 * (row.dim() - 1)));  // the last dimension first
+    behind.back() = width - row.size(1);
+    full.push_back(at::constant_pad_nd(row, behind, filling));
+  }
   return at::cat(full);
 }
 
@@ -42,7 +45,8 @@ at::Tensor mask(const std::vector<const Example*>& rows, Field tokens, Field mas
   std::vector<at::Tensor> all;
   for (const Example* row : rows) {
     const at::Tensor& own = row->inputs.*mask;
-    all.push_back(own.defined() ? own.to(at::kLong) : at::ones_like(row->inputs.*tokens));
+    all.push_back(own.defined() ? own.to(at::kLong)
+                                : at::ones({1, (row->inputs.*tokens).size(1)}, at::kLong));
   }
   const at::Tensor joined = stacked(all, 0);
   return joined.all().item<bool>() ? at::Tensor() : joined;

@@ -71,7 +71,9 @@ class Examiner {
     options.separators = source || !two ? example.separators : example.target_separators;
     options.exclude = options.separators;
     const at::Tensor& tokens = two && source ? in.source : in.tokens;
-    if (layer.stack != "cross" && tokens.defined()) options.tokens = ids(tokens[0]);
+    // Places of several tokens have no id.
+    if (layer.stack != "cross" && tokens.defined() && tokens.dim() == 2)
+      options.tokens = ids(tokens[0]);
     Pooled& pooled = layers_[place_of(layer)];
     InspectedLayer& result = pooled.result;
     result.stack = layer.stack;
@@ -160,7 +162,9 @@ std::vector<int64_t> repeated_tokens(const model::Config& c, const InspectSettin
 void probe(const model::Transformer& model, const InspectSettings& settings,
            const std::function<bool(int64_t)>& wanted, Inspection& inspection) {
   const model::Config& c = model.config;
-  if (c.kind == model::Kind::encoder_decoder || c.patch > 0 || settings.random_repeat < 1) return;
+  if (c.kind == model::Kind::encoder_decoder || c.patch > 0 || c.sentence_tokens > 0 ||
+      settings.random_repeat < 1)
+    return;
   int64_t count = settings.random_repeat;
   if (c.positions > 0) count = std::min(count, (c.positions - 2) / kRepeats);
   if (count < 2 || c.vocabulary < 8) return;

@@ -87,8 +87,11 @@ TensorNames own_names(const Transformer& model, const tensorfile::TensorFile& fi
 
 }  // namespace
 
-void save(const Transformer& model, const std::filesystem::path& folder) {
-  write_model(parameters(model), to_json(model.config), folder);
+void save(const Transformer& model, const std::filesystem::path& folder,
+          const std::vector<std::string>& classes) {
+  nlohmann::json config = to_json(model.config);
+  for (size_t i = 0; i < classes.size(); ++i) config[kClassNames][std::to_string(i)] = classes[i];
+  write_model(parameters(model), config, folder);
 }
 
 void save_for_transformers(const Transformer& model, const std::filesystem::path& folder) {

@@ -11,9 +11,10 @@
 
 namespace headlight::model {
 
-// In our own form, whatever the model came from. Creates the folder if needed; each file is
-// replaced as a whole or not at all.
-void save(const Transformer& model, const std::filesystem::path& folder);
+// In our own form, whatever the model came from, with the names of its classes if there are some.
+// Creates the folder if needed; each file is replaced as a whole or not at all.
+void save(const Transformer& model, const std::filesystem::path& folder,
+          const std::vector<std::string>& classes = {});
 
 // As the class of transformers that computes the same would write it: Pegasus for an
 // encoder-decoder, Llama for a language model. Where neither has the model's shape, as save().

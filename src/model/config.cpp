@@ -73,7 +73,7 @@ T count_of(const Config& c) {
     if (image) count += T(c.channels) * c.patch * c.patch * dim + 2 * dim;
     if (c.embedding_norm) count += norm;
     return count + all_attention(part, layers) + T(layers) * feed_forward(ffn) +
-           T(c.token_types) * dim;
+           T(c.token_types + c.sentence_tokens) * dim;
   };
   const bool both = c.kind == Kind::encoder_decoder;
   T count = 0;
@@ -132,9 +132,15 @@ void check_extras(const Config& c) {
   not_negative(c.score_softcap, "score_softcap");
   not_negative(c.output_softcap, "output_softcap");
   not_negative(static_cast<double>(c.token_types), "token_types");
+  not_negative(static_cast<double>(c.sentence_tokens), "sentence_tokens");
   not_negative(static_cast<double>(c.position_offset), "position_offset");
   not_negative(static_cast<double>(c.rotary_width), "rotary_width");
   not_negative(static_cast<double>(c.padding_token + 1), "padding_token");
+  if (c.sentence_tokens > 0 && (c.kind != Kind::encoder_only || c.patch > 0 || c.tied ||
+                                c.token_types > 0 || c.padding_token >= 0))
+    refuse_config(
+        "places of several tokens are read by an encoder_only without patches, tied output, "
+        "token_types and padding_token");
   if (c.rotary_width % 2 != 0)
     refuse_config(fmt::format("rotary_width is {}, not even", c.rotary_width));
   if (c.position != Position::learned && (c.position_offset > 0 || c.padding_token >= 0))

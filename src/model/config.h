@@ -111,6 +111,9 @@ struct Config {
   int64_t position_offset = 0;     // Position::learned: the row of the first place (bart)
   int64_t padding_token = -1;  // positions count tokens other than this one from it on (roberta)
   int64_t token_types = 0;     // rows of the table of token types
+  // How many tokens are read as one place: the sum of their embeddings, each times the mask of its
+  // place in the sentence (Sukhbaatar et al. 2015, Dehghani et al. 2018); 0: a token is a place.
+  int64_t sentence_tokens = 0;
   double embedding_scale = 1;  // of token embeddings, before positions join
   bool embedding_norm = false;
   bool shared_tokens = false;  // encoder and decoder read the same token table

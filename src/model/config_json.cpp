@@ -116,6 +116,7 @@ void each_extra(C& c, F& field) {
   field("position_offset", c.position_offset);
   field("padding_token", c.padding_token);
   field("token_types", c.token_types);
+  field("sentence_tokens", c.sentence_tokens);
   field("embedding_scale", c.embedding_scale);
   field("embedding_norm", c.embedding_norm);
   field("shared_tokens", c.shared_tokens);

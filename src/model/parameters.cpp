@@ -80,6 +80,7 @@ Stack stack_of(const Config& c, Part part, int64_t vocabulary, int64_t layers, i
     stack.positions = sinusoids(image ? image_places(c) : c.positions, c.dim,
                                 c.position == Position::sinusoidal_halves);
   if (c.token_types > 0) stack.token_types = at::empty({c.token_types, c.dim});
+  if (c.sentence_tokens > 0) stack.sentence_mask = at::ones({c.sentence_tokens, c.dim});
   if (c.embedding_norm) stack.embedding_norm = norm_of(c);
   if (c.position == Position::relative) stack.relative = at::empty({c.relative_buckets, c.heads});
   for (int64_t i = 0; i < layers; ++i) stack.blocks.push_back(block_of(c, part, i, ffn));
@@ -120,6 +121,7 @@ void each_parameter(Model& model, F visit) {
     if (!shared) one(name + ".tokens", s.tokens, Role::embedding);
     if (c.position == Position::learned) one(name + ".positions", s.positions, Role::embedding);
     one(name + ".token_types", s.token_types, Role::embedding);
+    one(name + ".sentence_mask", s.sentence_mask, Role::gain);
     linear(name + ".patches", s.patches);
     one(name + ".class_token", s.class_token, Role::embedding);
     norm(name + ".embedding_norm", s.embedding_norm);

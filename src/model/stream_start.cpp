@@ -28,6 +28,12 @@ at::Tensor counted_positions(const at::Tensor& table, const at::Tensor& tokens, 
   return at::embedding(table, places);
 }
 
+// tokens [B, N, W]; returns [B, N, D]. Token 0 is padding.
+at::Tensor embedded_sentences(const Stack& s, const at::Tensor& tokens) {
+  const at::Tensor rows = embedded(tokens.flatten(1), s.tokens, {}).unflatten(1, tokens.sizes().slice(1));
+  return (rows * s.sentence_mask * tokens.ne(0).unsqueeze(3)).sum(2);
+}
+
 }  // namespace
 
 at::Tensor embedded_tokens(const Config& c, const Stack& s, const at::Tensor& tokens,
@@ -44,10 +50,11 @@ at::Tensor embedded_tokens(const Config& c, const Stack& s, const at::Tensor& to
       places = places.narrow(0, row, length);
   }
   at::Tensor x;
-  if (c.embedding_scale == 1) {
+  if (c.embedding_scale == 1 && c.sentence_tokens == 0) {
     x = embedded(tokens, s.tokens, places);
   } else {
-    x = embedded(tokens, s.tokens, {}) * c.embedding_scale;
+    x = c.sentence_tokens > 0 ? embedded_sentences(s, tokens) : embedded(tokens, s.tokens, {});
+    x = x * c.embedding_scale;
     if (places.defined()) x = x + places.narrow(0, 0, length);
   }
   if (counted) x = x + counted_positions(s.positions, tokens, c.padding_token, first);

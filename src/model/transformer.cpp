@@ -23,10 +23,13 @@ namespace {
   throw Error(ErrorKind::bad_input, message);
 }
 
-void check_sequence(const at::Tensor& tokens, const at::Tensor& lengths, const at::Tensor& mask,
-                    int64_t past, const char* name) {
-  if (!tokens.defined() || tokens.dim() != 2 || tokens.scalar_type() != at::kLong)
-    refuse_model(fmt::format("{} must be a [batch, length] tensor of int64", name));
+void check_sequence(const Config& c, const at::Tensor& tokens, const at::Tensor& lengths,
+                    const at::Tensor& mask, int64_t past, const char* name) {
+  const int64_t sentence = c.sentence_tokens;
+  if (!tokens.defined() || tokens.dim() != (sentence > 0 ? 3 : 2) ||
+      (sentence > 0 && tokens.size(2) != sentence) || tokens.scalar_type() != at::kLong)
+    refuse_model(fmt::format("{} must be a [batch, length{}] tensor of int64", name,
+                             sentence > 0 ? fmt::format(", {}", sentence) : ""));
   if (tokens.numel() == 0) refuse_model(fmt::format("{} are empty", name));
   if (lengths.defined() && (lengths.dim() != 1 || lengths.size(0) != tokens.size(0) ||
                             lengths.scalar_type() != at::kLong))
@@ -40,10 +43,11 @@ void check(const Transformer& model, const Inputs& inputs, const Pass& pass) {
   const Config& c = model.config;
   // embedded_image() looks at the pixels.
   if (c.patch == 0 || c.kind != Kind::encoder_only)
-    check_sequence(inputs.tokens, inputs.lengths, inputs.mask, past_of(pass), "tokens");
+    check_sequence(c, inputs.tokens, inputs.lengths, inputs.mask, past_of(pass), "tokens");
   if (c.kind != Kind::encoder_decoder) return;
   if (c.patch == 0)
-    check_sequence(inputs.source, inputs.source_lengths, inputs.source_mask, 0, "source tokens");
+    check_sequence(c, inputs.source, inputs.source_lengths, inputs.source_mask, 0,
+                   "source tokens");
   else if (!inputs.pixels.defined() || inputs.pixels.dim() != 4 || inputs.pixels.numel() == 0)
     refuse_model("there are no pixels for the encoder to read");
   const int64_t sources = source_of(c, inputs).size(0);

@@ -65,6 +65,7 @@ struct Stack {
   at::Tensor tokens;           // [vocabulary, D]
   at::Tensor positions;        // [rows, D] learned; a constant if sinusoidal
   at::Tensor token_types;      // [types, D]
+  at::Tensor sentence_mask;    // [sentence_tokens, D]
   Linear patches;              // [D, channels * patch * patch]
   at::Tensor class_token;      // [D]
   NormWeights embedding_norm;  // [D]
@@ -102,7 +103,8 @@ Transformer copy_of(const Transformer& model, at::ScalarType type, const std::st
 Transformer copy_of(const Transformer& model);
 
 struct Inputs {
-  at::Tensor tokens;          // [B, N] int64; encoder_decoder: what the decoder reads
+  // [B, N] int64; encoder_decoder: what the decoder reads; with sentence_tokens W: [B, N, W].
+  at::Tensor tokens;
   at::Tensor lengths;         // [B] int64: tokens from there on are padding; undefined: none are
   at::Tensor source;          // [B, S] int64; encoder_decoder, and sentence_pairs.h
   at::Tensor source_lengths;  // [B] int64, or undefined

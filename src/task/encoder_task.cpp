@@ -20,14 +20,6 @@ std::vector<LengthBuckets::Row> lengths_of(const std::vector<Sequence>& texts) {
   return rows;
 }
 
-// 0 of none.
-double most_frequent_share(const std::vector<int64_t>& classes) {
-  std::map<int64_t, int64_t> counts;
-  int64_t most = 0;
-  for (const int64_t one : classes) most = std::max(most, ++counts[one]);
-  return classes.empty() ? 0 : static_cast<double>(most) / static_cast<double>(classes.size());
-}
-
 class EncoderTask : public Task {
  public:
   EncoderTask(TaskInfo info, ReadTexts training, ReadTexts held_out, int64_t padding,
@@ -113,6 +105,13 @@ class EncoderTask : public Task {
 };
 
 }  // namespace
+
+double most_frequent_share(const std::vector<int64_t>& classes) {
+  std::map<int64_t, int64_t> counts;
+  int64_t most = 0;
+  for (const int64_t one : classes) most = std::max(most, ++counts[one]);
+  return classes.empty() ? 0 : static_cast<double>(most) / static_cast<double>(classes.size());
+}
 
 std::unique_ptr<Task> make_encoder_task(std::string name, ReadTexts training, ReadTexts held_out,
                                         int64_t padding, const Masking& masking,

@@ -20,6 +20,9 @@ struct ReadTexts {
   std::vector<std::array<int32_t, 2>> spans;  // of each, its first token and its last
 };
 
+// How many of the classes are the commonest one; 0 of none.
+double most_frequent_share(const std::vector<int64_t>& classes);
+
 inline constexpr double kMaskedShare = 0.15;  // of a text's tokens, but one at least
 
 // How tokens are masked (Devlin et al. 2019, section 3.1): of those that are guessed eight in ten

@@ -1,6 +1,7 @@
 #include "task/questions.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -21,14 +22,24 @@ std::string joined_lines(std::string text) {
   return text::trimmed(text);
 }
 
+// The number that a line of a story begins with.
+std::optional<int64_t> number_of(const std::string& line) {
+  return text::whole_number(std::string_view(line).substr(0, line.find(' ')));
+}
+
+// The first line that says what a file is; the end where there is none.
+std::vector<std::string>::const_iterator first_line(const std::vector<std::string>& lines) {
+  return std::ranges::find_if_not(lines,
+                                  [](const std::string& line) { return text::is_blank(line); });
+}
+
 class QuestionReader {
  public:
   QuestionReader(std::string name, std::vector<Question>& all)
       : name_(std::move(name)), all_(all) {}
 
   void read(const std::vector<std::string>& lines) {
-    const auto first = std::find_if_not(
-        lines.begin(), lines.end(), [](const std::string& line) { return text::is_blank(line); });
+    const auto first = first_line(lines);
     if (first == lines.end())
       throw Error(ErrorKind::bad_input, fmt::format("{}: holds no questions", name_));
     if (first->front() == '{')
@@ -46,17 +57,16 @@ class QuestionReader {
 
   void add(const std::string& question, const std::string& context, const std::string& answer,
            std::optional<int64_t> answer_place = {}) {
-    all_.push_back({joined_lines(question), joined_lines(context), joined_lines(answer),
-                    answer_place, int64_t(all_.size()) + 1});
-  }
-
-  // The number that a line of a story begins with.
-  static std::optional<int64_t> number_of(const std::string& line) {
-    return text::whole_number(std::string_view(line).substr(0, line.find(' ')));
+    all_.push_back({joined_lines(question),
+                    joined_lines(context),
+                    {},
+                    joined_lines(answer),
+                    answer_place,
+                    int64_t(all_.size()) + 1});
   }
 
   void read_stories(const std::vector<std::string>& lines) {
-    std::string facts;  // the newest first
+    std::vector<std::string> facts;  // the newest first
     int64_t last = 0;
     for (size_t i = 0; i < lines.size(); ++i) {
       if (text::is_blank(lines[i])) continue;
@@ -73,11 +83,12 @@ class QuestionReader {
       const std::string said = text::trimmed(rest.substr(0, tab));
       if (said.empty()) refuse(i, "says nothing after its number");
       if (tab == std::string::npos && !said.ends_with('?')) {
-        facts.insert(0, facts.empty() ? said : said + " ");
+        facts.insert(facts.begin(), joined_lines(said));
         continue;
       }
       const std::string after = tab == std::string::npos ? "" : rest.substr(tab + 1);
-      add(said, facts, after.substr(0, after.find('\t')));
+      add(said, fmt::format("{}", fmt::join(facts, " ")), after.substr(0, after.find('\t')));
+      all_.back().facts = facts;
     }
   }
 
@@ -128,6 +139,14 @@ class QuestionReader {
 
 }  // namespace
 
+bool are_stories(const std::vector<std::filesystem::path>& files) {
+  return std::ranges::all_of(files, [](const std::filesystem::path& file) {
+    const std::vector<std::string> lines = text::read_lines(file);
+    const auto first = first_line(lines);
+    return first != lines.end() && number_of(*first);
+  });
+}
+
 bool is_without_text(const Question& one) {
   return text::is_blank(one.question) || text::is_blank(one.context);
 }
@@ -137,6 +156,12 @@ std::vector<Question> read_questions(const std::vector<std::filesystem::path>& f
   for (const std::filesystem::path& file : files)
     QuestionReader(file == "-" ? "standard input" : file.string(), all)
         .read(text::read_lines(file));
+  return all;
+}
+
+std::vector<Question> questions_in(const std::vector<std::string>& lines, const std::string& name) {
+  std::vector<Question> all;
+  QuestionReader(name, all).read(lines);
   return all;
 }
 

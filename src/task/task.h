@@ -23,7 +23,8 @@ constexpr int64_t kNotScored = -100;
 
 struct Batch {
   int64_t size = 0, length = 0;
-  std::vector<int64_t> inputs;       // [size, length]
+  std::vector<int64_t> inputs;       // [size, length], or with sentence_tokens W [size, length, W]
+  int64_t sentence_tokens = 0;       // of the model that reads them; 0: a place is one token
   std::vector<int64_t> labels;       // [size, length]; kNotScored: no prediction is asked for here
   int64_t labels_a_row = 0;          // if not 0, labels are [size] or [size, labels_a_row]
   std::vector<int64_t> lengths;      // [size], how many inputs of each are real; empty: all

@@ -87,7 +87,56 @@ TextRun defaults_of(TextKind kind, const std::string& size) {
   return run;
 }
 
-model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes) {
+TextRun defaults_of_facts() {
+  TextRun run;
+  run.kind = TextKind::answer;
+  run.facts = run.lower_case = true;
+  run.vocabulary = 2000;
+  run.layers = 3;
+  run.dim = 64;
+  run.ffn = 128;
+  run.dropout = 0.1;
+  Settings& s = run.settings;
+  s.steps = 12'000;
+  s.batch = 512;
+  s.learning_rate = 1e-3;
+  s.warmup = 500;
+  s.schedule = Schedule::cosine;
+  s.beta2 = 0.98;
+  s.average = 8;
+  s.evaluate_every = 500;
+  s.checkpoint_seconds = 60;
+  s.target_accuracy = 1;
+  return run;
+}
+
+namespace {
+
+model::Config config_of_facts(const TextRun& run, int64_t vocabulary, int64_t classes,
+                              int64_t sentence_tokens) {
+  model::Config c;
+  c.kind = model::Kind::encoder_only;
+  c.vocabulary = vocabulary;
+  c.classes = classes;
+  c.sentence_tokens = sentence_tokens;
+  c.output_place = model::OutputPlace::first;
+  c.dim = run.dim;
+  c.layers = run.layers;
+  c.heads = run.heads;
+  c.ffn = run.ffn;
+  c.positions = run.length;
+  c.norm = model::Norm::layer;
+  c.norm_epsilon = 1e-5;
+  c.final_norm = true;
+  c.dropout = c.embedding_dropout = run.dropout;
+  return model::completed(c);
+}
+
+}  // namespace
+
+model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes,
+                        int64_t sentence_tokens) {
+  if (run.facts) return config_of_facts(run, vocabulary, classes, sentence_tokens);
   model::Config c;
   c.vocabulary = vocabulary;
   c.dim = run.dim;

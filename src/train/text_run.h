@@ -36,6 +36,7 @@ inline bool only_reads(TextKind kind) {
 
 struct TextRun {
   TextKind kind = TextKind::translate;
+  bool facts = false;  // answer: of stories, fact by fact
   // A checkpoint to go on from, which then says vocabulary and sizes; empty: a new model.
   std::filesystem::path from;
   // Two parallel files or one with tabs; answer: what task::read_questions() reads;
@@ -44,7 +45,7 @@ struct TextRun {
   std::vector<std::filesystem::path> valid;  // the same; none: a part of the data is held out
   int64_t vocabulary = 8000;                 // pieces at most
   bool lower_case = false;                   // of what is read; what is written keeps its case
-  int64_t length = 256;                      // longer pairs are left out, in tokens
+  int64_t length = 256;  // longer pairs are left out, in tokens (with facts: in sentences)
   int64_t layers = 4, dim = 128, heads = 4, ffn = 256;
   double dropout = 0.3;
   int64_t image_size = 32, patch = 4;  // caption: pixels of a side
@@ -57,12 +58,17 @@ struct TextRun {
 // `size` is "small" (about 2 million parameters, for tens of thousands of pairs on a laptop) or
 // "base" (that of Vaswani et al. 2017). Throws Error (usage) for other names.
 TextRun defaults_of(TextKind kind, const std::string& size);
+// Of answers fact by fact, which have one size.
+TextRun defaults_of_facts();
 
 // The model that a run trains. Encoder-decoder: a Pegasus of transformers (norms before each part,
 // sinusoidal positions, one table for source, target and output), for captions with patches of
 // images for a source and learned positions; language model: a Llama; classifier of so many classes
-// and masked language model: a BERT. Throws Error (usage) for sizes that make no model.
-model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes = 2);
+// and masked language model: a BERT; answers fact by fact: an encoder whose places are sentences of
+// so many tokens and whose output reads the question. Throws Error (usage) for sizes that make no
+// model.
+model::Config config_of(const TextRun& run, int64_t vocabulary, int64_t classes = 2,
+                        int64_t sentence_tokens = 1);
 // For config_of() where sizes are to be checked before the vocabulary is known.
 inline constexpr int64_t kAnyVocabulary = 1024;
 
@@ -84,7 +90,7 @@ void from_json(const J& json, TextKind& kind) {
     throw Error(ErrorKind::bad_input, "there is no kind " + json.dump());
   kind = TextKind(name - kTextKinds.begin());
 }
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, from, data, valid, vocabulary, lower_case, length,
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, facts, from, data, valid, vocabulary, lower_case, length,
                                    layers, dim, heads, ffn, dropout, image_size, patch, skip_bad,
                                    threads, precision, settings)
 

@@ -28,6 +28,7 @@
 #include "text/learned_pieces.h"
 #include "text/letter_case.h"
 #include "text/lines.h"
+#include "train/fact_material.h"
 #include "train/span_material.h"
 
 namespace headlight::train {
@@ -228,6 +229,7 @@ double judged(const TextRun& run, const TextMaterial& material, const model::Tra
 }
 
 TextMaterial prepared(const TextRun& run, const fs::path& folder) {
+  if (run.facts) return prepare_facts(run, folder);
   std::optional<FromCheckpoint> from;
   if (!run.from.empty() && run.kind != TextKind::classify) from = from_checkpoint(run, {});
   if (from && model::marks_spans(from->model.config)) return prepare_spans(run, *from);
@@ -383,7 +385,8 @@ TextMaterial prepare_text(const TextRun& run, const fs::path& folder, const Proc
 
 model::Config config_of(const TextRun& run, const TextMaterial& material) {
   if (material.from) return material.config;
-  return config_of(run, material.config.vocabulary, material.config.classes);
+  return config_of(run, material.config.vocabulary, material.config.classes,
+                   material.config.sentence_tokens);
 }
 
 void copy_tokenizers(const fs::path& from, const fs::path& to) {
@@ -417,6 +420,8 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
   const Saver save = [&](const model::Transformer& model, const fs::path& to) {
     if (material.from)
       save_like(*material.from, model, to);
+    else if (run.facts)
+      model::save(model, to, material.labels);
     else if (only_reads(run.kind))
       model::save_as(bert_config(model.config, material.labels), model, to);
     else
@@ -425,7 +430,7 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
   const Judge judge = [&](const model::Transformer& model, const Evaluation& test) {
     save(model, folder);
     if (run.kind == TextKind::lm) return -1.0;
-    return only_reads(run.kind) ? 100 * test.accuracy : judged(run, material, model);
+    return only_reads(run.kind) || run.facts ? 100 * test.accuracy : judged(run, material, model);
   };
   const model::Transformer start =
       material.from ? material.from->model

@@ -83,6 +83,7 @@ using Saver = std::function<void(const model::Transformer&, const std::filesyste
 Result train(const model::Transformer& transformer, const task::Task& task,
              const task::Batch& test_set, const Settings& settings,
              const std::filesystem::path& folder, const Observer& observer, const Judge& judge = {},
-             const Saver& save = model::save, const Processes& processes = {});
+             const Saver& save = [](const auto& model, const auto& to) { model::save(model, to); },
+             const Processes& processes = {});
 
 }  // namespace headlight::train

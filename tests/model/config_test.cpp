@@ -93,6 +93,8 @@ TEST(Config, ValuesOutOfRangeAreRefused) {
                 c.heads = 64;
               }),
               HasSubstr("even head_dim"));
+  EXPECT_THAT(broken([](Config& c) { c.sentence_tokens = -1; }), HasSubstr("sentence_tokens"));
+  EXPECT_THAT(broken([](Config& c) { c.sentence_tokens = 5; }), HasSubstr("encoder_only"));
 }
 
 TEST(Config, JsonKeepsEveryField) {

@@ -48,10 +48,14 @@ class Drawing {
       c.position_offset = 0;
     }
     c.token_types = both ? 0 : below(3);
+    if (c.kind == Kind::encoder_only && c.padding_token < 0 && coin()) {
+      c.sentence_tokens = 1 + below(4);
+      c.token_types = 0;
+    }
     c.embedding_scale = coin() ? 2 : 1;
     c.embedding_norm = coin();
     c.shared_tokens = both && coin();
-    c.tied = coin();
+    c.tied = coin() && c.sentence_tokens == 0;
     c.transform = coin();
     c.transform_norm = coin();
     c.transform_activation = coin() ? Activation::tanh : Activation::gelu;
@@ -86,7 +90,9 @@ class Drawing {
 
 inline Inputs random_inputs(const Config& c, int64_t batch, int64_t length) {
   Inputs in;
-  in.tokens = at::randint(c.vocabulary, {batch, length}, at::kLong);
+  in.tokens = c.sentence_tokens > 0
+                  ? at::randint(c.vocabulary, {batch, length, c.sentence_tokens}, at::kLong)
+                  : at::randint(c.vocabulary, {batch, length}, at::kLong);
   if (c.token_types > 0) in.token_types = at::randint(c.token_types, {batch, length}, at::kLong);
   if (c.kind == Kind::encoder_decoder)
     in.source = at::randint(c.vocabulary, {batch, length + 2}, at::kLong);

@@ -130,8 +130,16 @@ at::Tensor attend(const Config& c, const LayerHeads& h, at::Tensor q, at::Tensor
 at::Tensor start(const Config& c, const Stack& s, const at::Tensor& tokens,
                  const at::Tensor& types) {
   at::Tensor x = at::embedding(s.tokens, tokens) * c.embedding_scale;
+  if (c.sentence_tokens > 0) {
+    const at::Tensor words = x;
+    x = at::zeros_like(words.select(2, 0));
+    for (int64_t w = 0; w < c.sentence_tokens; ++w)
+      x = x + (words.select(2, w) * s.sentence_mask[w])
+                  .masked_fill(tokens.select(2, w).eq(0).unsqueeze(2), 0);
+  }
   if (s.positions.defined()) {
-    at::Tensor place = at::arange(tokens.size(1)).expand(tokens.sizes()) + c.position_offset;
+    at::Tensor place =
+        at::arange(tokens.size(1)).expand({tokens.size(0), tokens.size(1)}) + c.position_offset;
     if (c.padding_token >= 0) {
       place = at::empty_like(tokens);
       for (int64_t b = 0; b < tokens.size(0); ++b)

@@ -38,6 +38,18 @@ TEST(Questions, AStoryIsReadFromItsNewestFactAndEndsWhereNumbersBeginAgain) {
   EXPECT_THAT(read.targets, ElementsAre("hall", "", "dark,cold"));
 }
 
+TEST(Questions, OfAStoryHaveItsFactsOneByOne) {
+  const auto file = file_of("1 Mary left.\n2 Who left?\tMary\t1\n3 John left.\n4 And now?\tJohn\t3\n");
+  const std::vector<Question> read = read_questions({file});
+  EXPECT_THAT(read.at(0).facts, ElementsAre("Mary left."));
+  EXPECT_THAT(read.at(1).facts, ElementsAre("John left.", "Mary left."));
+  EXPECT_EQ(read.at(1).context, "John left. Mary left.");
+  EXPECT_TRUE(are_stories({file}));
+  file_of("What?\tOne two.\ttwo\n");
+  EXPECT_FALSE(are_stories({file}));
+  EXPECT_TRUE(read_questions({file}).at(0).facts.empty());
+}
+
 TEST(Questions, ComeFromTheJsonOfSquadAndFromLinesWithTabs) {
   const ParallelText squad = as_lines(read_questions({file_of(
       R"({"version": "2.0", "data": [{"title": "t", "paragraphs": [{"context": "One\ntwo.",

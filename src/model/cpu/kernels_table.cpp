@@ -40,7 +40,7 @@ struct Tables {
 Tables chosen() {
 #ifdef HEADLIGHT_MODEL_X86
   const std::string_view isa = attention_isa();
-  if (isa == "avx512")
+  if (isa.starts_with("avx512"))
     return {&avx512::float_kernels, &avx512::double_kernels, &avx512::float_products,
             &avx512::output_loss};
   if (isa == "avx2")
