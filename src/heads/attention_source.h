@@ -38,8 +38,10 @@ struct QueriesAndKeys {
   HeadTensor<const float> q = {}, k = {};
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
-  double scale = 0;              // 0: 1 / sqrt(head_dim)
-  double softcap = 0;            // 0: none
+  double scale = 0;    // 0: 1 / sqrt(head_dim)
+  double softcap = 0;  // 0: none
+  // [heads, queries + keys - 1], added to the scores by key - query, the lowest first; or null.
+  const float* bias = nullptr;
   const float* sinks = nullptr;  // [heads] learned logits in the denominator only, or null
 };
 

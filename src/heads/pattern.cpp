@@ -173,6 +173,10 @@ void Pattern::score_band(int64_t head, int64_t first, int64_t rows, KeyRange ran
       for (int64_t j = keys_.begin[i]; j < keys_.end[i]; ++j)
         row[j] = cap * std::tanh(row[j] / cap);
     }
+    if (source.bias) {
+      const float* bias = source.bias + head * keys_.offsets() + keys_.queries - 1 - i;
+      for (int64_t j = keys_.begin[i]; j < keys_.end[i]; ++j) row[j] += bias[j];
+    }
     keys_.hide(i, row, -std::numeric_limits<float>::infinity());
   }
 }

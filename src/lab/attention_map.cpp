@@ -16,7 +16,9 @@ constexpr int64_t kWholeWeights = int64_t{1024} * 1024;
 model::Capture::Layer band_of(const model::Capture::Layer& layer, int64_t first, int64_t count) {
   model::Capture::Layer band = layer;
   band.q = layer.q.narrow(2, first, count);
-  if (layer.bias.defined()) band.bias = layer.bias.narrow(2, first, count);
+  const int64_t queries = layer.q.size(2), keys = layer.k.size(2);
+  if (layer.bias.defined())
+    band.bias = layer.bias.narrow(1, queries - first - count, count + keys - 1);
   band.past = layer.past + first;
   return band;
 }

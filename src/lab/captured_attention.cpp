@@ -1,14 +1,9 @@
 #include "lab/captured_attention.h"
 
 #include <ATen/ATen.h>
-#include <fmt/format.h>
-
-#include "headlight/error.h"
 
 namespace headlight::lab {
 namespace {
-
-constexpr int64_t kMostBytes = int64_t{2} << 30;
 
 HeadTensor<const float> view(const at::Tensor& tensor, int64_t row) {
   const at::Tensor one = tensor[row];
@@ -67,10 +62,9 @@ std::vector<uint8_t> real_keys(const model::Capture::Layer& layer, int64_t row) 
   return real;
 }
 
-CapturedAttention attention_of(const model::Capture::Layer& layer, int64_t row,
-                               std::vector<uint8_t> query_valid) {
-  CapturedAttention result;
-  heads::Attention& attention = result.attention;
+heads::Attention attention_of(const model::Capture::Layer& layer, int64_t row,
+                              std::vector<uint8_t> query_valid) {
+  heads::Attention attention;
   attention.heads = layer.q.size(1);
   attention.queries = layer.q.size(2);
   attention.keys = layer.k.size(2);
@@ -81,29 +75,15 @@ CapturedAttention attention_of(const model::Capture::Layer& layer, int64_t row,
   attention.visibility.query_valid = std::move(query_valid);
   attention.visibility.key_valid = real_keys(layer, row);
 
-  if (layer.bias.defined()) {
-    const int64_t bytes = attention.heads * attention.queries * attention.keys * 4;
-    if (bytes > kMostBytes)
-      throw Error(ErrorKind::no_resources,
-                  fmt::format("the scores of this model have a bias by distance, for which the "
-                              "analysis needs all weights of a layer at once: {:.1f} GB for {} "
-                              "tokens; give a shorter text",
-                              double(bytes) * 1e-9, attention.keys));
-    result.weights = model::probabilities(row_of(layer, row))[0].contiguous();
-    attention.float_probabilities =
-        heads::Probabilities<float>{.data = result.weights.const_data_ptr<float>(),
-                                    .head_stride = attention.queries * attention.keys,
-                                    .row_stride = attention.keys};
-  } else {
-    heads::QueriesAndKeys qk;
-    qk.q = view(layer.q, row);
-    qk.k = view(layer.k, row);
-    qk.kv_heads = layer.k.size(1);
-    qk.head_dim = layer.q.size(3);
-    qk.scale = layer.scale;
-    qk.softcap = layer.softcap;
-    attention.queries_and_keys = qk;
-  }
+  heads::QueriesAndKeys qk;
+  qk.q = view(layer.q, row);
+  qk.k = view(layer.k, row);
+  qk.kv_heads = layer.k.size(1);
+  qk.head_dim = layer.q.size(3);
+  qk.scale = layer.scale;
+  qk.softcap = layer.softcap;
+  if (layer.bias.defined()) qk.bias = layer.bias.const_data_ptr<float>();
+  attention.queries_and_keys = qk;
 
   heads::ValuesAndOutput output;
   output.v = view(layer.v, row);
@@ -115,7 +95,7 @@ CapturedAttention attention_of(const model::Capture::Layer& layer, int64_t row,
   output.column_stride = layer.w_o.stride(2);
   output.width = layer.w_o.size(2);
   attention.output = output;
-  return result;
+  return attention;
 }
 
 }  // namespace headlight::lab

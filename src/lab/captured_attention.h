@@ -17,16 +17,11 @@ namespace headlight::lab {
 void each_layer(const model::Transformer& model, const model::Inputs& inputs,
                 std::function<void(model::Capture::Layer&&)> visit);
 
-struct CapturedAttention {
-  heads::Attention attention;  // reads the layer in place, which must outlive it
-  at::Tensor weights;          // where the scores have a bias: probabilities, [H, N, S]
-};
-
-// One row of a captured layer. `query_valid` [queries], 0 is padding; empty: all are real. Windows,
-// softcaps, padding and grouped keys are those of the model. A bias of the scores (T5) needs the
-// whole matrix of every head: throws Error (no_resources) where that is more than 2 GB.
-CapturedAttention attention_of(const model::Capture::Layer& layer, int64_t row,
-                               std::vector<uint8_t> query_valid);
+// One row of a captured layer, read in place: the layer must outlive it. `query_valid` [queries], 0
+// is padding; empty: all are real. Windows, softcaps, biases by distance, padding and grouped keys
+// are those of the model.
+heads::Attention attention_of(const model::Capture::Layer& layer, int64_t row,
+                              std::vector<uint8_t> query_valid);
 
 // A captured layer with this row alone.
 model::Capture::Layer row_of(const model::Capture::Layer& layer, int64_t row);

@@ -94,10 +94,9 @@ Comparison compare(const model::Transformer& a, const model::Transformer& b,
       for (const auto& [place, layer] : first) {
         const auto other = second.find(place);
         if (other == second.end()) continue;
-        const CapturedAttention one = attention_of(layer, 0, real_queries(layer, in));
-        const CapturedAttention two = attention_of(other->second, 0, real_queries(layer, in));
-        sums[place].examples.push_back(
-            heads::compare(one.attention, two.attention, settings.threads));
+        const heads::Attention one = attention_of(layer, 0, real_queries(layer, in));
+        const heads::Attention two = attention_of(other->second, 0, real_queries(layer, in));
+        sums[place].examples.push_back(heads::compare(one, two, settings.threads));
       }
     } catch (const Error& error) {
       if (examples.size() == 1) throw;

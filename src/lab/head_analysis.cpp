@@ -94,9 +94,9 @@ nlohmann::ordered_json analyse_heads(const model::Transformer& transformer,
       heads::AnalysisOptions options;
       options.norm_weighted = false;
       if (layer.stack != "cross") options.tokens = tokens_of(held_out, layer.stack, sequence);
-      const CapturedAttention captured =
+      const heads::Attention attention =
           attention_of(layer, sequence, held_out_queries(layer, held_out, sequence));
-      pool.add(captured.attention, options);
+      pool.add(attention, options);
     }
     layers.push_back(layer_json(layer.stack, layer.layer, pool.finish()));
   }

@@ -47,11 +47,11 @@ class Examiner {
 
   void add(const model::Capture::Layer& layer, const Example& example) {
     const std::vector<uint8_t> own = real_queries(layer, example.inputs);
-    const CapturedAttention captured = attention_of(layer, 0, own);
+    const heads::Attention attention = attention_of(layer, 0, own);
     heads::AnalysisOptions options;
     options.threads = settings_.threads;
     options.flow = settings_.flow;
-    options.many_steps = captured.attention.keys <= settings_.steps_up_to;
+    options.many_steps = attention.keys <= settings_.steps_up_to;
     skipped_steps |= !options.many_steps && layer.stack != "cross";
     const bool source = layer.stack == "encoder" || layer.stack == "cross";
     const model::Inputs& in = example.inputs;
@@ -65,16 +65,16 @@ class Examiner {
     result.stack = layer.stack;
     result.layer = layer.layer;
     result.numbers = layer.numbers;
-    result.queries = std::max(result.queries, captured.attention.queries);
-    result.keys = std::max(result.keys, captured.attention.keys);
-    pooled.pool.add(captured.attention, options);
+    result.queries = std::max(result.queries, attention.queries);
+    result.keys = std::max(result.keys, attention.keys);
+    pooled.pool.add(attention, options);
     if (settings_.map_cells > 0 && result.map.is_null())
       result.map = attention_map(
           layer, 0, settings_.map_cells,
           two && layer.stack != "encoder" ? example.target_words : example.words, example.words,
-          settings_.by_norm ? heads::value_norms(captured.attention)
+          settings_.by_norm ? heads::value_norms(attention)
                             : std::vector<std::vector<double>>());
-    if (spread_) add_values(captured.attention, options, pooled);
+    if (spread_) add_values(attention, options, pooled);
   }
 
   void finish(std::vector<InspectedLayer>& out) {
@@ -149,13 +149,13 @@ void probe(const model::Transformer& model, const InspectSettings& settings,
     inputs.tokens = at::tensor(tokens).unsqueeze(0);
     each_layer(model, inputs, [&](model::Capture::Layer&& layer) {
       if (!wanted(layer.layer)) return;
-      const CapturedAttention captured = attention_of(layer, 0, {});
+      const heads::Attention attention = attention_of(layer, 0, {});
       heads::AnalysisOptions options;
       options.flow = options.redundancy = false;
       options.norm_weighted = settings.by_norm;
       options.tokens = tokens;
       options.threads = settings.threads;
-      pools[layer.layer].add(captured.attention, options);
+      pools[layer.layer].add(attention, options);
     });
   }
   inspection.probe_tokens = count;

@@ -47,15 +47,6 @@ HeadTensor<T> heads_of(const at::Tensor& tensor, int64_t column, int64_t head_di
   return {data + column, tensor.stride(0), head_dim, tensor.stride(1)};
 }
 
-// Strides of a tensor that broadcasts to the scores: 0 where its size is 1.
-template <typename T>
-ScoreTensor<T> scores_of(const at::Tensor& tensor) {
-  const auto stride = [&](int64_t i) { return tensor.size(i) == 1 ? 0 : tensor.stride(i); };
-  using Element = std::remove_const_t<T>;
-  return {const_cast<Element*>(tensor.const_data_ptr<Element>()), stride(0), stride(1), stride(2),
-          stride(3)};
-}
-
 template <typename T>
 AttentionOptions<T> options_of(const AttentionSettings& s, const AttentionShape& shape) {
   TORCH_CHECK(s.causal || (s.past == 0 && s.window == 0),
@@ -84,14 +75,30 @@ AttentionOptions<T> options_of(const AttentionSettings& s, const AttentionShape&
                        s.key_allowed.stride(1)};
   }
   if (s.bias.defined()) {
-    TORCH_CHECK(s.bias.dim() == 4 && (s.bias.size(0) == 1 || s.bias.size(0) == shape.batch) &&
-                    s.bias.size(1) == shape.heads && s.bias.size(2) == shape.queries &&
-                    s.bias.size(3) == shape.keys &&
+    TORCH_CHECK(s.bias.dim() == 2 && s.bias.size(0) == shape.heads &&
+                    s.bias.size(1) == shape.queries + shape.keys - 1 && s.bias.is_contiguous() &&
                     s.bias.scalar_type() == c10::CppTypeToScalarType<T>::value,
-                "attention: bias must be [1 or B, H, N, S] and of the query's type");
-    options.bias = scores_of<const T>(s.bias);
+                "attention: bias must be contiguous [H, N + S - 1] and of the query's type");
+    // Query i reads from N - 1 - i on: one number less far for each query.
+    options.bias = {s.bias.const_data_ptr<T>() + shape.queries - 1, 0, s.bias.stride(0), -1, 1};
   }
   return options;
+}
+
+// [H, N, S] to [H, N + S - 1]: what each distance has in all.
+template <typename T>
+at::Tensor sums_by_distance(const at::Tensor& matrix) {
+  const int64_t heads = matrix.size(0), queries = matrix.size(1), keys = matrix.size(2);
+  at::Tensor sums = at::zeros({heads, queries + keys - 1}, matrix.options());
+  const T* from = matrix.const_data_ptr<T>();
+  for (int64_t h = 0; h < heads; ++h) {
+    T* of_head = sums.data_ptr<T>() + h * (queries + keys - 1);
+    for (int64_t i = 0; i < queries; ++i, from += keys) {
+      T* to = of_head + queries - 1 - i;
+      for (int64_t j = 0; j < keys; ++j) to[j] += from[j];
+    }
+  }
+  return sums;
 }
 
 at::Tensor with_contiguous_rows(const at::Tensor& tensor) {
@@ -133,7 +140,7 @@ AttentionGradients cpu_attention_backward(const at::Tensor& grad_in, const at::T
   at::Tensor grad_query = at::empty(query.sizes(), query.options());
   at::Tensor grad_kv = layout.packed ? grad_query : at::empty(kv.sizes(), kv.options());
   at::Tensor grad_bias;
-  if (bias_gradient) grad_bias = at::empty(settings.bias.sizes(), query.options());
+  if (bias_gradient) grad_bias = at::empty({s.heads, s.queries, s.keys}, query.options());
   AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "attention backward", [&] {
     AttentionBackward<scalar_t> call;
     call.shape = s;
@@ -146,8 +153,11 @@ AttentionGradients cpu_attention_backward(const at::Tensor& grad_in, const at::T
     call.grad_q = heads_of<scalar_t>(grad_query, layout.q_column, s.head_dim);
     call.grad_k = heads_of<scalar_t>(grad_kv, layout.k_column, s.head_dim);
     call.grad_v = heads_of<scalar_t>(grad_kv, layout.v_column, s.head_dim);
-    if (bias_gradient) call.grad_bias = scores_of<scalar_t>(grad_bias);
+    if (bias_gradient)
+      call.grad_bias = {grad_bias.data_ptr<scalar_t>(), 0, grad_bias.stride(0), grad_bias.stride(1),
+                        1};
     attention_backward(call, options_of<scalar_t>(settings, s), op::kLibtorchThreads);
+    if (bias_gradient) grad_bias = sums_by_distance<scalar_t>(grad_bias);
   });
   return {grad_query, layout.packed ? at::Tensor() : grad_kv, grad_bias};
 }

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 
 #include "model/attention_kernels.h"
+#include "model/relative_bias.h"
 
 namespace headlight::model {
 
@@ -32,15 +33,17 @@ at::Tensor cuda_attention(const at::Tensor& query, const OptionalTensor& key_val
     and_also(key <= at);
     if (s.window > 0) and_also(key > at - s.window);
   }
+  const at::Tensor bias =
+      s.bias.defined() ? bias_matrix(s.bias, k.size(2)).unsqueeze(0) : at::Tensor();
   const at::Tensor mask =
-      s.bias.defined() && visible.defined()
-          ? s.bias.masked_fill(visible.logical_not(), -std::numeric_limits<double>::infinity())
-          : (s.bias.defined() ? s.bias : visible);
+      bias.defined() && visible.defined()
+          ? bias.masked_fill(visible.logical_not(), -std::numeric_limits<double>::infinity())
+          : (bias.defined() ? bias : visible);
   if (s.softcap > 0) {
     const int64_t group = s.heads / s.kv_heads;
     at::Tensor scores = at::matmul(q, k.repeat_interleave(group, 1).transpose(2, 3)) * s.scale;
     scores = s.softcap * at::tanh(scores / s.softcap);
-    if (s.bias.defined()) scores = scores + s.bias;
+    if (bias.defined()) scores = scores + bias;
     if (visible.defined())
       scores = scores.masked_fill(visible.logical_not(), -std::numeric_limits<double>::infinity());
     const at::Tensor weights = at::dropout(at::softmax(scores, -1).nan_to_num(0), s.dropout, true);

@@ -20,7 +20,9 @@ struct AttentionSettings {
   uint64_t seed = 0;       // of the dropout mask
   at::Tensor key_lengths;  // [B] int64: keys from there on are padding; or undefined
   at::Tensor key_allowed;  // [B, S] bool: false is padding; or undefined
-  at::Tensor bias;         // [1 or B, H, N, S], added to the scores, with a gradient; or undefined
+  // [H, N + S - 1], added to the scores by key - query, the lowest first; with a gradient; or
+  // undefined
+  at::Tensor bias;
 };
 
 // qkv [B, N, (H + 2 Hkv) d], read in place; returns [B, N, H d], head by head, ready for the output

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include "model/relative_bias.h"
 #include "model/transformer.h"
 
 namespace headlight::model {
@@ -10,7 +11,7 @@ at::Tensor probabilities(const Capture::Layer& l) {
   const at::Tensor k = l.k.repeat_interleave(l.q.size(1) / l.k.size(1), 1);
   at::Tensor scores = at::matmul(l.q, k.transpose(2, 3)).mul_(l.scale);
   if (l.softcap > 0) scores.div_(l.softcap).tanh_().mul_(l.softcap);
-  if (l.bias.defined()) scores = scores + l.bias;
+  if (l.bias.defined()) scores = scores + bias_matrix(l.bias, keys);
   const at::Tensor key = at::arange(keys);
   at::Tensor hidden = at::zeros({1, 1, queries, keys}, at::kBool);
   if (l.causal) {

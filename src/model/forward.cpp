@@ -168,7 +168,7 @@ class Passing {
     if (bias_.defined())
       s.bias = h.numbers.empty()
                    ? bias_
-                   : bias_.index_select(1, at::tensor(h.numbers, at::kLong).to(bias_.device()));
+                   : bias_.index_select(0, at::tensor(h.numbers, at::kLong).to(bias_.device()));
     const at::Tensor query = qkv.narrow(2, 0, inner);
     at::Tensor key_value = qkv.narrow(2, inner, 2 * inner_kv);
     at::Tensor lse, *const wanted = pass_.capture ? &lse : nullptr;
@@ -315,7 +315,7 @@ class Passing {
   uint64_t site_ = 0;
   int64_t layer_ = 0;
   at::Tensor rows_;  // the only ones needed behind the last attention
-  at::Tensor bias_;  // of the stack's scores
+  at::Tensor bias_;  // of the stack's scores, by distance
   std::vector<std::pair<LayerHeads, Angles>> angles_;
 };
 

@@ -22,10 +22,12 @@ at::Tensor relative_bias(const at::Tensor& table, int64_t queries, int64_t keys,
       (grown.clamp(0, static_cast<double>(buckets)).to(at::kLong) + exact).clamp_max(buckets - 1);
   at::Tensor bucket = at::where(distance < exact, distance, far);
   if (sided) bucket = bucket + offset.gt(0).to(at::kLong) * buckets;
-  const at::Tensor by_distance = at::embedding(table, bucket).t();  // [H, queries + keys - 1]
-  const at::Tensor place = at::arange(keys, integers).unsqueeze(0) -
-                           at::arange(queries, integers).unsqueeze(1) + (queries - 1);
-  return by_distance.index_select(1, place.flatten()).view({1, table.size(1), queries, keys});
+  return at::embedding(table, bucket).t().contiguous();
+}
+
+at::Tensor bias_matrix(const at::Tensor& by_distance, int64_t keys) {
+  // Windows of it, the last query's first.
+  return by_distance.unfold(1, keys, 1).flip(1);
 }
 
 }  // namespace headlight::model

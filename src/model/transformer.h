@@ -130,7 +130,7 @@ struct Capture {
     double softcap = 0;
     at::Tensor key_lengths;        // [B], or undefined
     at::Tensor key_allowed;        // [B, S] bool, or undefined
-    at::Tensor bias;               // [1, H, N, S], or undefined
+    at::Tensor bias;               // [H, N + S - 1] by key - query, or undefined
     std::vector<int64_t> numbers;  // which heads these are, where pruning has left some only
   };
   std::vector<Layer> layers;

@@ -1,14 +1,16 @@
 """headlight trace: all internals of a forward pass, and what it refuses."""
 
 import json
+import os
 import struct
+import subprocess
 import zlib
 
 import numpy
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import SHARED
+from conftest import PROGRAM, SHARED
 from tiny_models import P, V, forward, write_gpt2
 
 IDS = [3, 14, 15, 9, 26, 5, 35, 8]
@@ -202,3 +204,15 @@ def test_a_model_of_text_reads_no_image(headlight, tmp_path):
     (tmp_path / "a.png").write_bytes(png(numpy.zeros((2, 2, 3), numpy.uint8)))
     refused = headlight("trace", "m", "--image", "a.png", "--out", "t.safetensors", code=2)
     assert "text" in refused.err
+
+
+def test_a_long_text_needs_no_matrix_of_biases_by_distance(tmp_path):
+    length, heads = 6000, 4
+    numpy.savez(tmp_path / "in.npz", input_ids=numpy.arange(length)[None] % 50 + 3,
+                decoder_input_ids=numpy.array([[0, 3]]))
+    process = subprocess.Popen([PROGRAM, "trace", SHARED / "models" / "tiny-t5", "--inputs", "in.npz", "--out",
+                                "t.safetensors"], cwd=tmp_path)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss * 1024 < 4 * heads * length**2
