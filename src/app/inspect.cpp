@@ -9,6 +9,7 @@
 #include "headlight/error.h"
 #include "heads/analysis_json.h"
 #include "lab/inspection.h"
+#include "lab/sampled_rows.h"
 #include "model/run.h"
 #include "report/head_grid.h"
 #include "report/number.h"
@@ -29,7 +30,8 @@ struct InspectOptions {
   std::filesystem::path html, svg;
 };
 
-constexpr int64_t kMapCells = 96;  // a side of the pictures on the page
+constexpr int64_t kMapCells = 96;    // a side of the pictures on the page
+constexpr int64_t kRowsUpTo = 8192;  // tokens
 
 std::vector<std::string> notes(const ModelInput& input, const lab::Inspection& found,
                                const lab::InspectSettings& settings) {
@@ -50,6 +52,12 @@ std::vector<std::string> notes(const ModelInput& input, const lab::Inspection& f
         fmt::format("Walks of many steps (published mixing, threshold times, fidelity) "
                     "are left out beyond {} tokens; --steps-up-to changes that.",
                     settings.steps_up_to));
+  if (!found.all_rows)
+    all.push_back(
+        fmt::format("Beyond {} tokens the numbers are those of {} queries, {} runs of {} spread "
+                    "evenly, and information flow is left out; --rows-up-to changes that.",
+                    settings.rows_up_to, lab::kSampledRows, lab::kSampledRows / lab::kRunOfRows,
+                    lab::kRunOfRows));
   all.push_back("Roles are rules of thumb for a picture, not findings.");
   return all;
 }
@@ -143,6 +151,7 @@ void write_pair_page(const std::filesystem::path& model, const std::string& sour
 void add_inspect(CLI::App& program, const Common& common) {
   auto options = std::make_shared<InspectOptions>();
   lab::InspectSettings& settings = options->settings;
+  settings.rows_up_to = kRowsUpTo;
   CLI::App* verb = program.add_subcommand(
       "inspect", "What every head of a model does on your text: roles, twins, sinks, flow");
   add_input_options(*verb, options->input);
@@ -161,6 +170,12 @@ void add_inspect(CLI::App& program, const Common& common) {
       ->type_name("KIND");
   verb->add_option("--steps-up-to", settings.steps_up_to,
                    "Tokens up to which walks of many steps are followed (mixing, fidelity)")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
+      ->type_name("N");
+  verb->add_option(
+          "--rows-up-to", settings.rows_up_to,
+          "Tokens up to which every query is read; of longer texts 1,024 are. 0: always all")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->type_name("N");

@@ -13,6 +13,7 @@
 #include "lab/attention_map.h"
 #include "lab/captured_attention.h"
 #include "lab/head_analysis.h"
+#include "lab/sampled_rows.h"
 
 namespace headlight::lab {
 namespace {
@@ -46,12 +47,23 @@ class Examiner {
   Examiner(const InspectSettings& settings, bool spread) : settings_(settings), spread_(spread) {}
 
   void add(const model::Capture::Layer& layer, const Example& example) {
-    const std::vector<uint8_t> own = real_queries(layer, example.inputs);
-    const heads::Attention attention = attention_of(layer, 0, own);
+    const int64_t queries = layer.q.size(2);
+    std::vector<uint8_t> rows = real_queries(layer, example.inputs);
+    const bool sampled =
+        settings_.rows_up_to > 0 && queries > std::max(settings_.rows_up_to, kSampledRows);
+    int64_t left_out = 0;
+    if (sampled) {
+      const std::vector<uint8_t> all = std::move(rows);
+      rows = sampled_rows(all, queries);
+      left_out = (all.empty() ? queries : std::count(all.begin(), all.end(), 1)) -
+                 std::count(rows.begin(), rows.end(), 1);
+    }
+    const heads::Attention attention = attention_of(layer, 0, rows);
     heads::AnalysisOptions options;
     options.threads = settings_.threads;
-    options.flow = settings_.flow;
+    options.flow = settings_.flow && !sampled;
     options.many_steps = attention.keys <= settings_.steps_up_to;
+    sampled_some |= sampled;
     skipped_steps |= !options.many_steps && layer.stack != "cross";
     const bool source = layer.stack == "encoder" || layer.stack == "cross";
     const model::Inputs& in = example.inputs;
@@ -67,28 +79,38 @@ class Examiner {
     result.numbers = layer.numbers;
     result.queries = std::max(result.queries, attention.queries);
     result.keys = std::max(result.keys, attention.keys);
+    result.rows_left_out += left_out;
     pooled.pool.add(attention, options);
     if (settings_.map_cells > 0 && result.map.is_null())
       result.map = attention_map(
           layer, 0, settings_.map_cells,
           two && layer.stack != "encoder" ? example.target_words : example.words, example.words,
-          settings_.by_norm ? heads::value_norms(attention)
-                            : std::vector<std::vector<double>>());
+          settings_.by_norm ? heads::value_norms(attention) : std::vector<std::vector<double>>());
     if (spread_) add_values(attention, options, pooled);
   }
 
   void finish(std::vector<InspectedLayer>& out) {
     for (auto& [place, pooled] : layers_) {
       pooled.result.analysis = pooled.pool.finish();
+      forget_rows(pooled.result);
       if (settings_.by_norm) heads::read_by_norm(pooled.result.analysis);
       if (spread_) finish_intervals(pooled);
       out.push_back(std::move(pooled.result));
     }
   }
 
-  bool skipped_steps = false;
+  bool skipped_steps = false, sampled_some = false;
 
  private:
+  // Rows that were not asked for are not rows without weights.
+  static void forget_rows(InspectedLayer& layer) {
+    heads::PooledAnalysis& analysis = layer.analysis;
+    for (heads::Structure& head : analysis.structure) head.empty_rows -= layer.rows_left_out;
+    for (heads::Structure& head : analysis.norm_weighted_structure)
+      head.empty_rows -= layer.rows_left_out;
+    analysis.uniform_baseline.empty_rows -= layer.rows_left_out;
+  }
+
   void add_values(const heads::Attention& attention, heads::AnalysisOptions options,
                   Pooled& pooled) const {
     options.flow = options.redundancy = false;
@@ -204,6 +226,7 @@ Inspection inspect(const model::Transformer& model, const std::vector<Example>& 
   Inspection inspection;
   inspection.examples = static_cast<int64_t>(examples.size());
   inspection.many_steps = !examiner.skipped_steps;
+  inspection.all_rows = !examiner.sampled_some;
   examiner.finish(inspection.layers);
   if (inspection.layers.empty())
     throw Error(ErrorKind::bad_input, "the model has no head in these layers");
@@ -215,6 +238,7 @@ nlohmann::ordered_json to_json(const InspectedLayer& layer) {
   nlohmann::ordered_json entry = layer_json(layer.stack, layer.layer, layer.analysis);
   entry["queries"] = layer.queries;
   entry["keys"] = layer.keys;
+  if (layer.rows_left_out > 0) entry["rows_left_out"] = layer.rows_left_out;
   if (!layer.numbers.empty()) entry["heads"] = layer.numbers;
   for (const heads::Structure& head : layer.probe) {
     const auto number = [](const std::optional<double>& value) {

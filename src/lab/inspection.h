@@ -24,8 +24,11 @@ struct InspectSettings {
   bool by_norm = false;       // structure, roles and pictures of attention times value norms
   bool flow = true;           // information flow (section A)
   int64_t steps_up_to = 256;  // tokens up to which the many steps of section A are walked
-  uint64_t seed = 0;          // of the probe and the intervals
-  int64_t map_cells = 0;      // a side of the pictures of the first example's attention; 0: none
+  // Tokens up to which every row is read; of longer texts some are (sampled_rows.h), and flow,
+  // which needs them all, is left out. 0: always all.
+  int64_t rows_up_to = 0;
+  uint64_t seed = 0;      // of the probe and the intervals
+  int64_t map_cells = 0;  // a side of the pictures of the first example's attention; 0: none
   int threads = 1;
 };
 
@@ -34,6 +37,7 @@ struct InspectedLayer {
   int64_t layer = 0;
   std::vector<int64_t> numbers;   // of its heads, where pruning has left some only
   int64_t queries = 0, keys = 0;  // of the longest example
+  int64_t rows_left_out = 0;      // of all examples, where rows were sampled
   heads::PooledAnalysis analysis;
   std::vector<heads::Structure> probe;  // [heads], or empty
   heads::Structure probe_baseline;
@@ -47,6 +51,7 @@ struct Inspection {
   int64_t examples = 0;
   int64_t probe_tokens = 0;  // that were repeated; 0: there was no probe
   bool many_steps = true;    // false: left out for at least one example
+  bool all_rows = true;      // false: sampled for at least one example
 };
 
 // `advanced` is told how many layers of all are done. Throws Error (usage) for layers that the

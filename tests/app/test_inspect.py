@@ -195,3 +195,40 @@ def test_large_maps_are_pooled_by_their_largest_weight(headlight, tmp_path):
         for c in range(rows):
             block = exact[r * keys // rows:-(-(r + 1) * keys // rows), c * keys // rows:-(-(c + 1) * keys // rows)]
             assert abs(drawn[r, c] - 255 * numpy.sqrt(block.max())) <= 0.51
+
+
+def test_rows_of_a_long_text_are_sampled_and_the_output_says_so(headlight, tmp_path):
+    length = 3000
+    write_gpt2(tmp_path / "m", positions=length)
+    tokens = ",".join(str(i * i % 37) for i in range(length))
+
+    def inspected(*more):
+        return headlight("inspect", "m", "--tokens", tokens, "--json", "--random-repeat", "0", *more)
+
+    every, some = (valid(inspected("--rows-up-to", str(n)).json()) for n in (0, 1024))
+    said = "1024 queries, 64 runs of 16"
+    assert any(said in note for note in some["notes"]) and not any(said in note for note in every["notes"])
+    terminal = headlight("inspect", "m", "--tokens", tokens, "--random-repeat", "0", "--rows-up-to", "1024").out
+    assert said in " ".join(terminal.split())
+    for whole, sampled in zip(every["layers"], some["layers"]):
+        assert "flow" in whole and "flow" not in sampled and "rows_left_out" not in whole
+        assert sampled["rows_left_out"] == length - 1024
+        for one, other in zip(whole["structure"], sampled["structure"]):
+            assert (one["rows"], one["empty_rows"]) == (length, 0)
+            assert (other["rows"], other["empty_rows"]) == (1024, 0)
+            assert other["entropy_relative"] == pytest.approx(one["entropy_relative"], abs=0.02)
+            assert other["first_token_mass"] == pytest.approx(one["first_token_mass"], abs=0.02)
+
+
+def test_biases_by_distance_are_part_of_the_scores(headlight, tmp_path):
+    numpy.savez(tmp_path / "in.npz", input_ids=numpy.arange(3, 40)[None],
+                decoder_input_ids=numpy.arange(0, 20)[None])
+    model = SHARED / "models" / "tiny-t5"
+    headlight("trace", model, "--inputs", "in.npz", "--attentions", "--out", "t.safetensors")
+    weights = load_file(tmp_path / "t.safetensors")
+    for layer in headlight("inspect", model, "--inputs", "in.npz", "--json").json()["layers"]:
+        for head, found in enumerate(layer["structure"]):
+            p = weights[f"{layer['stack']}_attentions.{layer['layer']}"][0, head].astype(float)
+            entropy = -(p * numpy.log(numpy.where(p > 0, p, 1))).sum(1).mean()
+            assert found["entropy_nats"] == pytest.approx(entropy, abs=1e-5)
+            assert found["confidence"] == pytest.approx(p.max(1).mean(), abs=1e-5)
