@@ -44,8 +44,8 @@ struct TrainingTime {
   std::string why;             // it could not be measured; empty: it was
 };
 
-// Ours first, then each of `peers` ("eager", "tuned", "compile"; see the script), in turns. Throws Error (usage) for a model
-// that is not known or cannot have so many heads.
+// Ours first, then each of `peers` ("eager", "tuned", "compile"; see the script), in turns. Throws
+// Error (usage) for a model that is not known or cannot have so many heads.
 std::vector<TrainingTime> training_step(const TrainingWork& work, PyTorch* pytorch,
                                         const std::vector<std::string>& peers, int rounds);
 

@@ -1,3 +1,4 @@
+// Included in an anonymous namespace, as tile.inl.
 // e^x for x <= 0 to 2 units in the last place; below -87 it gives 0.
 inline float exponential(float x) {
   const float clamped = x < -87.0f ? -87.0f : x;
