@@ -36,7 +36,7 @@ struct TrainOptions {
   std::vector<std::string> data, valid;
   fs::path from, out, resume;
   bool keep_case = false, skip_bad = false;
-  std::optional<bool> facts;  // not given: by the data
+  bool facts = false, no_facts = false;  // neither: by the data
   // What replaces a default of the kind and size.
   std::optional<int64_t> vocabulary, length, layers, dim, heads, ffn, image_size, patch, steps,
       batch, warmup, evaluate_every;
@@ -93,10 +93,10 @@ void go_on_from(const TrainOptions& o, train::TextRun& run) {
 // Whether answers are learned fact by fact, which only stories have.
 bool answers_by_facts(const TrainOptions& o) {
   const bool can = o.kind == "answer" && o.from.empty() && o.size == "small";
-  if (o.facts.value_or(false) && !can)
+  if (o.facts && !can)
     throw Error(ErrorKind::usage,
                 "--facts goes with --kind answer, and neither with --from nor with --size base");
-  return can && o.facts.value_or(task::are_stories({o.data.begin(), o.data.end()}));
+  return can && !o.no_facts && (o.facts || task::are_stories({o.data.begin(), o.data.end()}));
 }
 
 train::TextRun run_of(const TrainOptions& o, const Common& common,
@@ -300,7 +300,7 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
       fmt::format("{} parameters, {} pieces; {} {} to learn from, {} held out.",
                   report::whole(model::parameter_count(material.config)),
                   report::whole(material.config.vocabulary), report::whole(material.pairs),
-                  run.facts                                ? "questions"
+                  run.facts                           ? "questions"
                   : lm || train::only_reads(run.kind) ? "lines"
                                                       : "pairs",
                   report::whole(material.held_out_pairs));
@@ -310,10 +310,9 @@ void print_result(const train::TextRun& run, const train::TextMaterial& material
     text +=
         fmt::format(" {} labels: {}.", material.labels.size(), fmt::join(material.labels, ", "));
   if (material.empty + material.too_long > 0)
-    text +=
-        fmt::format(" Left out: {} with nothing in them, {} longer than {} {}.",
-                    report::whole(material.empty), report::whole(material.too_long), run.length,
-                    run.facts ? "sentences" : "tokens");
+    text += fmt::format(" Left out: {} with nothing in them, {} longer than {} {}.",
+                        report::whole(material.empty), report::whole(material.too_long), run.length,
+                        run.facts ? "sentences" : "tokens");
   if (material.bad_images > 0)
     text +=
         fmt::format(" Skipped: {} images that cannot be read.", report::whole(material.bad_images));
@@ -422,9 +421,13 @@ void add_train(CLI::App& program, Common& common) {
   verb->add_flag("--keep-case", o.keep_case,
                  "Read capitals as they are (translate reads all in lower case)")
       ->group(what);
-  verb->add_flag("--facts,!--no-facts", o.facts,
-                 "answer: read stories fact by fact, each answer one of those in the data; without "
-                 "this option where all DATA is such stories")
+  CLI::Option* facts =
+      verb->add_flag("--facts", o.facts,
+                     "answer: read stories fact by fact, each answer one of those in the data; so "
+                     "it is without this option where all DATA is stories")
+          ->group(what);
+  verb->add_flag("--no-facts", o.no_facts, "answer: read stories as one text, and write answers")
+      ->excludes(facts)
       ->group(what);
   verb->add_flag("--skip-bad", o.skip_bad, "caption: skip and count images that cannot be read")
       ->group(what);

@@ -160,7 +160,7 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
   model::Transformer loaded = model::load(o.model);
   const bool images = verb.reads == Verb::Reads::images;
   const bool asked = verb.reads == Verb::Reads::questions;
-  const Finds finds = asked && model::marks_spans(loaded.config) ? Finds::marking
+  const Finds finds = asked && model::marks_spans(loaded.config)  ? Finds::marking
                       : asked && task::reads_facts(loaded.config) ? Finds::choosing
                                                                   : Finds::writing;
   check(o, finds);
@@ -207,16 +207,15 @@ void write(const Verb& verb, WritingOptions o, const Common& common) {
       return !interrupted();
     };
     const auto written =
-        marker ? task::mark_answers(*marker, part_of(questions),
-                                    {.nbest = o.writing.nbest,
-                                     .batch = o.writing.batch,
-                                     .unanswerable = o.unanswerable},
-                                    name, first, hear)
-        : chooser
-            ? task::answer_by_facts(
-                  *chooser, part_of(questions),
-                  {.nbest = o.writing.nbest, .batch = o.writing.batch, .cut = o.writing.cut}, name,
-                  first, hear)
+        marker    ? task::mark_answers(*marker, part_of(questions),
+                                       {.nbest = o.writing.nbest,
+                                        .batch = o.writing.batch,
+                                        .unanswerable = o.unanswerable},
+                                       name, first, hear)
+        : chooser ? task::answer_by_facts(
+                        *chooser, part_of(questions),
+                        {.nbest = o.writing.nbest, .batch = o.writing.batch, .cut = o.writing.cut},
+                        name, first, hear)
         : images
             ? task::write_captions(*writer, pictures_at(part_of(lines), o, writer->model.config),
                                    o.writing, first, hear)

@@ -25,7 +25,8 @@ at::Tensor stacked(const std::vector<at::Tensor>& rows, int64_t filling) {
   for (const at::Tensor& row : rows) width = std::max(width, row.size(1));
   std::vector<at::Tensor> full;
   for (const at::Tensor& row : rows) {
-    std::vector<int64_t> behind(static_cast<size_t>(2 * (row.dim() - 1)));  // the last dimension first
+    std::vector<int64_t> behind(
+        static_cast<size_t>(2 * (row.dim() - 1)));  // the last dimension first
     behind.back() = width - row.size(1);
     full.push_back(at::constant_pad_nd(row, behind, filling));
   }

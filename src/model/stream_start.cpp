@@ -30,7 +30,8 @@ at::Tensor counted_positions(const at::Tensor& table, const at::Tensor& tokens, 
 
 // tokens [B, N, W]; returns [B, N, D]. Token 0 is padding.
 at::Tensor embedded_sentences(const Stack& s, const at::Tensor& tokens) {
-  const at::Tensor rows = embedded(tokens.flatten(1), s.tokens, {}).unflatten(1, tokens.sizes().slice(1));
+  const at::Tensor rows =
+      embedded(tokens.flatten(1), s.tokens, {}).unflatten(1, tokens.sizes().slice(1));
   return (rows * s.sentence_mask * tokens.ne(0).unsqueeze(3)).sum(2);
 }
 

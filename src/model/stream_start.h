@@ -7,9 +7,9 @@
 
 namespace headlight::model {
 
-// tokens [B, N] int64, or [B, N, W] with sentence_tokens, token_types [B, N] or undefined, the first token at place `first` of its
-// sequence; returns [B, N, D]. Throws Error (bad_input) for tokens or types outside of their
-// tables and for more places than the model has.
+// tokens [B, N] int64, or [B, N, W] with sentence_tokens, token_types [B, N] or undefined, the
+// first token at place `first` of its sequence; returns [B, N, D]. Throws Error (bad_input) for
+// tokens or types outside of their tables and for more places than the model has.
 at::Tensor embedded_tokens(const Config& config, const Stack& stack, const at::Tensor& tokens,
                            const at::Tensor& token_types, int64_t first);
 

@@ -46,8 +46,7 @@ void check(const Transformer& model, const Inputs& inputs, const Pass& pass) {
     check_sequence(c, inputs.tokens, inputs.lengths, inputs.mask, past_of(pass), "tokens");
   if (c.kind != Kind::encoder_decoder) return;
   if (c.patch == 0)
-    check_sequence(c, inputs.source, inputs.source_lengths, inputs.source_mask, 0,
-                   "source tokens");
+    check_sequence(c, inputs.source, inputs.source_lengths, inputs.source_mask, 0, "source tokens");
   else if (!inputs.pixels.defined() || inputs.pixels.dim() != 4 || inputs.pixels.numel() == 0)
     refuse_model("there are no pixels for the encoder to read");
   const int64_t sources = source_of(c, inputs).size(0);

@@ -104,9 +104,8 @@ std::vector<std::vector<Written>> answer_by_facts(
       const Sequence ids = story_of(m.tokenizer, questions[i], size, how.cut);
       stories.push_back({i, {ids.begin(), ids.end()}, {}});
     } catch (const Error& error) {
-      throw Error(error.kind(),
-                  fmt::format("{}question {}: {}", where.empty() ? "" : where + ": ",
-                              first + static_cast<int64_t>(i), error.what()));
+      throw Error(error.kind(), fmt::format("{}question {}: {}", where.empty() ? "" : where + ": ",
+                                            first + static_cast<int64_t>(i), error.what()));
     }
   }
   std::vector<std::vector<Written>> all(questions.size());

@@ -27,7 +27,8 @@ class FactsTask : public Task {
     const std::vector<size_t> rows = buckets_.rows(seed, step, size);
     std::vector<Sequence> stories;
     Random random(mix(mix(seed, kEmptyStream), static_cast<uint64_t>(step)));
-    for (const size_t row : rows) stories.push_back(with_empty_places(training_.texts[row], random));
+    for (const size_t row : rows)
+      stories.push_back(with_empty_places(training_.texts[row], random));
     return batch_of(stories, training_.classes, rows);
   }
 

@@ -14,7 +14,7 @@ namespace headlight::task {
 struct Question {
   std::string question, context;
   std::vector<std::string> facts;  // what the context of a story is made of
-  std::string answer;  // empty where a file gives none
+  std::string answer;              // empty where a file gives none
   // Where the answer begins in the context, in code points, or nearby: of several equal pieces the
   // nearest is meant. Not given: the first that is no part of a longer word.
   std::optional<int64_t> answer_place;

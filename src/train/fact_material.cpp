@@ -65,26 +65,35 @@ struct Stories {
   int64_t too_long = 0;
 };
 
-// Stories of more than the model's places are left out.
+// Stories of more than the model's places are left out. An answer that is none of `answers` has no
+// loss.
 Stories stories_of(const std::vector<task::Question>& questions, const text::Tokenizer& tokenizer,
-                   const std::vector<std::string>& answers, const task::StorySize& size,
-                   const std::vector<fs::path>& files) {
+                   const std::vector<std::string>& answers, const task::StorySize& size) {
   Stories stories;
   for (const task::Question& one : questions) {
-    const auto answer = std::ranges::find(answers, one.answer);
-    if (answer == answers.end())
-      refuse_stories(files, fmt::format("question {} (\"{}\") has the answer \"{}\", which is not "
-                                        "among those to learn from: {}",
-                                        one.number, one.question, one.answer,
-                                        fmt::join(answers, ", ")));
     if (std::ssize(one.facts) >= size.places) {
       ++stories.too_long;
       continue;
     }
+    const auto answer = std::ranges::find(answers, one.answer);
     stories.read.texts.push_back(task::story_of(tokenizer, one, size, false));
-    stories.read.classes.push_back(answer - answers.begin());
+    stories.read.classes.push_back(answer == answers.end() ? task::kNotScored
+                                                           : answer - answers.begin());
   }
   return stories;
+}
+
+// Answers that nothing is learned about count as wrong, as in published results; where there are no
+// others, the data do not belong together.
+void check_answers(const std::vector<task::Question>& questions,
+                   const std::vector<std::string>& answers, const std::vector<fs::path>& files) {
+  const auto known = [&](const task::Question& one) {
+    return std::ranges::count(answers, one.answer) > 0;
+  };
+  if (std::ranges::none_of(questions, known))
+    refuse_stories(files, fmt::format("no question has an answer that is among those to learn "
+                                      "from: {}; the first has \"{}\"",
+                                      fmt::join(answers, ", "), questions[0].answer));
 }
 
 }  // namespace
@@ -112,14 +121,14 @@ TextMaterial prepare_facts(const TextRun& run, const fs::path& folder) {
                    "holds too few questions to learn from some and to hold others out for "
                    "validation");
   const std::vector<std::string> answers = answers_of(run, training);
+  check_answers(held_out, answers, run.valid.empty() ? run.data : run.valid);
   if (!fs::exists(folder / "tokenizer.json")) learn_sentences(run, training, folder);
   const text::Tokenizer tokenizer = text::read_tokenizer(folder);
   const task::StorySize size{std::max(task::longest_sentence(tokenizer, training),
                                       task::longest_sentence(tokenizer, held_out)),
                              run.length};
-  Stories read = stories_of(training, tokenizer, answers, size, run.data);
-  Stories read_held_out = stories_of(held_out, tokenizer, answers, size,
-                                     run.valid.empty() ? run.data : run.valid);
+  Stories read = stories_of(training, tokenizer, answers, size);
+  Stories read_held_out = stories_of(held_out, tokenizer, answers, size);
   if (read.read.texts.empty() || read_held_out.read.texts.empty())
     refuse_stories(run.data, fmt::format("every question has {} facts or more before it; --length "
                                          "says how many there may be, and the question",

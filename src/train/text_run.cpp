@@ -97,14 +97,14 @@ TextRun defaults_of_facts() {
   run.ffn = 128;
   run.dropout = 0.1;
   Settings& s = run.settings;
-  s.steps = 12'000;
+  s.steps = 40'000;
   s.batch = 512;
-  s.learning_rate = 1e-3;
+  s.learning_rate = 2e-3;
   s.warmup = 500;
   s.schedule = Schedule::cosine;
   s.beta2 = 0.98;
   s.average = 8;
-  s.evaluate_every = 500;
+  s.evaluate_every = 1000;
   s.checkpoint_seconds = 60;
   s.target_accuracy = 1;
   return run;

@@ -90,8 +90,8 @@ void from_json(const J& json, TextKind& kind) {
     throw Error(ErrorKind::bad_input, "there is no kind " + json.dump());
   kind = TextKind(name - kTextKinds.begin());
 }
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, facts, from, data, valid, vocabulary, lower_case, length,
-                                   layers, dim, heads, ffn, dropout, image_size, patch, skip_bad,
-                                   threads, precision, settings)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TextRun, kind, facts, from, data, valid, vocabulary, lower_case,
+                                   length, layers, dim, heads, ffn, dropout, image_size, patch,
+                                   skip_bad, threads, precision, settings)
 
 }  // namespace headlight::train

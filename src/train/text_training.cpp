@@ -430,7 +430,10 @@ Result train_text(const TextRun& run, const TextMaterial& material, const fs::pa
   const Judge judge = [&](const model::Transformer& model, const Evaluation& test) {
     save(model, folder);
     if (run.kind == TextKind::lm) return -1.0;
-    return only_reads(run.kind) || run.facts ? 100 * test.accuracy : judged(run, material, model);
+    // Answers without a loss are wrong.
+    if (run.facts)
+      return 100 * test.accuracy * double(test.items.size()) / double(material.held_out.size);
+    return only_reads(run.kind) ? 100 * test.accuracy : judged(run, material, model);
   };
   const model::Transformer start =
       material.from ? material.from->model

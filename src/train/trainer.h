@@ -80,10 +80,11 @@ using Saver = std::function<void(const model::Transformer&, const std::filesyste
 // observers are asked too, and the run stops a step after one says so. If a process is lost, the
 // first one keeps the last whole step. A run may go on in another number of processes. Throws
 // bad_input if they do not have the same data.
-Result train(const model::Transformer& transformer, const task::Task& task,
-             const task::Batch& test_set, const Settings& settings,
-             const std::filesystem::path& folder, const Observer& observer, const Judge& judge = {},
-             const Saver& save = [](const auto& model, const auto& to) { model::save(model, to); },
-             const Processes& processes = {});
+Result train(
+    const model::Transformer& transformer, const task::Task& task, const task::Batch& test_set,
+    const Settings& settings, const std::filesystem::path& folder, const Observer& observer,
+    const Judge& judge = {},
+    const Saver& save = [](const auto& model, const auto& to) { model::save(model, to); },
+    const Processes& processes = {});
 
 }  // namespace headlight::train

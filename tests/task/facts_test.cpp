@@ -25,9 +25,8 @@ class Facts : public ::testing::Test {
               ("headlight-facts-" + std::to_string(::getpid()));
     std::filesystem::create_directories(folder_);
     const std::vector<std::string> lines(50, "mary is in the hall . john went to where ?");
-    std::ofstream(folder_ / "tokenizer.json")
-        << text::tokenizer_json(text::learn_pieces(lines, 400),
-                                {.lower_case = true, .begin = false, .end = false});
+    std::ofstream(folder_ / "tokenizer.json") << text::tokenizer_json(
+        text::learn_pieces(lines, 400), {.lower_case = true, .begin = false, .end = false});
     tokenizer_ = text::read_tokenizer(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -78,14 +77,17 @@ TEST_F(Facts, ThatDoNotFitAreRefusedOrTheOldestAreCut) {
   const auto message = [&](const StorySize& size) {
     return message_of([&] { story_of(*tokenizer_, asked(), size, false); });
   };
-  EXPECT_THAT(message({longest, 2}), HasSubstr("2 facts before the question, but the model reads 1"));
+  EXPECT_THAT(message({longest, 2}),
+              HasSubstr("2 facts before the question, but the model reads 1"));
   EXPECT_THAT(message({longest - 1, 3}), HasSubstr("\"Mary is in the hall .\" has"));
   const Sequence cut = story_of(*tokenizer_, asked(), {2, 2}, true);
   const Sequence question = ids("where is", 2), newest = ids("john went", 2);
   EXPECT_THAT(cut, ElementsAre(question[0], question[1], newest[0], newest[1]));
   Question text = asked();
   text.facts.clear();
-  EXPECT_THAT(message_of([&] { story_of(*tokenizer_, text, {longest, 3}, true); }),
+  EXPECT_THAT(message_of([&] {
+                story_of(*tokenizer_, text, {longest, 3}, true);
+              }),
               HasSubstr("facts of a story"));
 }
 

@@ -39,7 +39,8 @@ TEST(Questions, AStoryIsReadFromItsNewestFactAndEndsWhereNumbersBeginAgain) {
 }
 
 TEST(Questions, OfAStoryHaveItsFactsOneByOne) {
-  const auto file = file_of("1 Mary left.\n2 Who left?\tMary\t1\n3 John left.\n4 And now?\tJohn\t3\n");
+  const auto file =
+      file_of("1 Mary left.\n2 Who left?\tMary\t1\n3 John left.\n4 And now?\tJohn\t3\n");
   const std::vector<Question> read = read_questions({file});
   EXPECT_THAT(read.at(0).facts, ElementsAre("Mary left."));
   EXPECT_THAT(read.at(1).facts, ElementsAre("John left.", "Mary left."));
