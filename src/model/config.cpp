@@ -66,6 +66,7 @@ T count_of(const Config& c) {
     return (gates + 1) * dim * ffn + (c.ffn_bias ? gates * ffn + dim : 0) + norms;
   };
   const auto stack = [&](Part part, int64_t layers, T vocabulary, T ffn) {
+    if (c.shared_layers) layers = std::min<int64_t>(layers, 1);
     const bool image = part == Part::encoder && c.patch > 0;
     T count = vocabulary * dim + (c.final_norm ? norm : 0);
     if (c.position == Position::learned) count += T(position_rows(c, image)) * dim;
@@ -82,7 +83,7 @@ T count_of(const Config& c) {
   if (c.kind != Kind::encoder_only)
     count += stack(Part::decoder, both ? c.decoder_layers : c.layers,
                    both && c.shared_tokens ? 0 : c.vocabulary, both ? c.decoder_ffn : c.ffn);
-  if (both) count += all_attention(Part::cross, c.decoder_layers);
+  if (both) count += all_attention(Part::cross, c.shared_layers ? 1 : c.decoder_layers);
   if (c.transform) count += dim * dim + dim + (c.transform_norm ? norm : 0);
   if (!c.output) return count;
   return count + (c.tied ? 0 : c.classes * dim) + (c.output_bias ? c.classes : 0);
@@ -141,6 +142,15 @@ void check_extras(const Config& c) {
     refuse_config(
         "places of several tokens are read by an encoder_only without patches, tied output, "
         "token_types and padding_token");
+  if (c.only_first_attends &&
+      (c.kind != Kind::encoder_only || c.output_place != OutputPlace::first || c.parallel ||
+       c.norm_place != NormPlace::pre || c.position == Position::relative))
+    refuse_config(
+        "only_first_attends is for an encoder_only whose output reads the first place, with its "
+        "norms before the parts, one after the other, and positions that are not relative");
+  if (c.shared_layers && !(c.encoder_attention.empty() && c.decoder_attention.empty() &&
+                           c.cross_attention.empty()))
+    refuse_config("layers that share their weights (shared_layers) cannot have heads of their own");
   if (c.rotary_width % 2 != 0)
     refuse_config(fmt::format("rotary_width is {}, not even", c.rotary_width));
   if (c.position != Position::learned && (c.position_offset > 0 || c.padding_token >= 0))

@@ -114,6 +114,10 @@ struct Config {
   // How many tokens are read as one place: the sum of their embeddings, each times the mask of its
   // place in the sentence (Sukhbaatar et al. 2015, Dehghani et al. 2018); 0: a token is a place.
   int64_t sentence_tokens = 0;
+  // The layers work on the first place alone; the others are a memory that it reads, as embedded
+  // (Sukhbaatar et al. 2015).
+  bool only_first_attends = false;
+  bool shared_layers = false;  // all layers of a stack have the same weights (Dehghani et al. 2018)
   double embedding_scale = 1;  // of token embeddings, before positions join
   bool embedding_norm = false;
   bool shared_tokens = false;  // encoder and decoder read the same token table

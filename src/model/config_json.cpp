@@ -117,6 +117,8 @@ void each_extra(C& c, F& field) {
   field("padding_token", c.padding_token);
   field("token_types", c.token_types);
   field("sentence_tokens", c.sentence_tokens);
+  field("only_first_attends", c.only_first_attends);
+  field("shared_layers", c.shared_layers);
   field("embedding_scale", c.embedding_scale);
   field("embedding_norm", c.embedding_norm);
   field("shared_tokens", c.shared_tokens);

@@ -192,6 +192,7 @@ std::vector<HeadPlace> whole_groups(const Config& config, std::vector<HeadPlace>
 Transformer cut_heads(const Transformer& model, const std::vector<HeadPlace>& heads) {
   Transformer smaller = model;
   Config& c = smaller.config;
+  c.shared_layers = false;  // a layer that loses heads is no longer like the others
   for (const NamedPart& part : parts_of(c)) {
     std::vector<LayerHeads> all;
     for (int64_t i = 0; i < part.layers; ++i) all.push_back(layer_heads(c, part.part, i));
@@ -210,7 +211,9 @@ Transformer cut_heads(const Transformer& model, const std::vector<HeadPlace>& he
 
 Transformer put_back(const Transformer& cut, const Transformer& model,
                      const std::vector<HeadPlace>& heads) {
-  Transformer whole = copy_of(model), few = cut;
+  Transformer whole = model, few = cut;
+  whole.config.shared_layers = false;
+  whole = copy_of(whole);
   const std::vector<NamedTensor> to = parameters(whole), from = parameters(cut);
   for (size_t i = 0; i < to.size(); ++i)
     if (to[i].tensor.sizes() == from[i].tensor.sizes())

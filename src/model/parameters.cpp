@@ -80,7 +80,7 @@ Stack stack_of(const Config& c, Part part, int64_t vocabulary, int64_t layers, i
     stack.positions = sinusoids(image ? image_places(c) : c.positions, c.dim,
                                 c.position == Position::sinusoidal_halves);
   if (c.token_types > 0) stack.token_types = at::empty({c.token_types, c.dim});
-  if (c.sentence_tokens > 0) stack.sentence_mask = at::ones({c.sentence_tokens, c.dim});
+  if (c.sentence_tokens > 0) stack.sentence_mask = at::empty({c.sentence_tokens, c.dim});
   if (c.embedding_norm) stack.embedding_norm = norm_of(c);
   if (c.position == Position::relative) stack.relative = at::empty({c.relative_buckets, c.heads});
   for (int64_t i = 0; i < layers; ++i) stack.blocks.push_back(block_of(c, part, i, ffn));
@@ -90,6 +90,9 @@ Stack stack_of(const Config& c, Part part, int64_t vocabulary, int64_t layers, i
 
 void share(Transformer& model) {
   const Config& c = model.config;
+  if (c.shared_layers)
+    for (Stack* stack : {&model.encoder, &model.decoder})
+      for (Block& block : stack->blocks) block = stack->blocks.front();
   if (c.kind == Kind::encoder_decoder && c.shared_tokens)
     model.decoder.tokens = model.encoder.tokens;
   if (c.output && c.tied)
@@ -98,7 +101,7 @@ void share(Transformer& model) {
 }
 
 // What a tensor of the model is, which decides its first numbers.
-enum class Role { embedding, weight, bias, gain, shift };
+enum class Role { embedding, weight, bias, gain, shift, mask };
 
 // Visits every parameter of a model, const or not, once, in the fixed order of parameters();
 // fan_in is that of the linear layer a weight or bias belongs to.
@@ -121,12 +124,12 @@ void each_parameter(Model& model, F visit) {
     if (!shared) one(name + ".tokens", s.tokens, Role::embedding);
     if (c.position == Position::learned) one(name + ".positions", s.positions, Role::embedding);
     one(name + ".token_types", s.token_types, Role::embedding);
-    one(name + ".sentence_mask", s.sentence_mask, Role::gain);
+    one(name + ".sentence_mask", s.sentence_mask, Role::mask);
     linear(name + ".patches", s.patches);
     one(name + ".class_token", s.class_token, Role::embedding);
     norm(name + ".embedding_norm", s.embedding_norm);
     one(name + ".relative", s.relative, Role::embedding);
-    for (size_t i = 0; i < s.blocks.size(); ++i) {
+    for (size_t i = 0; i < (c.shared_layers ? 1 : s.blocks.size()) && i < s.blocks.size(); ++i) {
       auto& block = s.blocks[i];
       const std::string at = fmt::format("{}.blocks.{}.", name, i);
       norm(at + "attention_norm", block.attention_norm);
@@ -162,7 +165,7 @@ void fill(const at::Tensor& tensor, Role role, int64_t fan_in, uint64_t seed) {
   if (role == Role::gain || role == Role::shift) return;  // 1 and 0 from the start
   float* const to = tensor.data_ptr<float>();
   const auto count = static_cast<uint64_t>(tensor.numel());
-  if (role == Role::embedding) {
+  if (role == Role::embedding || role == Role::mask) {
     // Box & Muller 1958: two uniform numbers make two normal ones.
     for (uint64_t i = 0; i < count; i += 2) {
       const double radius = std::sqrt(-2 * std::log(uniform(seed, i)));
@@ -170,6 +173,8 @@ void fill(const at::Tensor& tensor, Role role, int64_t fan_in, uint64_t seed) {
       to[i] = static_cast<float>(radius * std::cos(angle));
       if (i + 1 < count) to[i + 1] = static_cast<float>(radius * std::sin(angle));
     }
+    // Equal masks would not tell the order of words.
+    for (uint64_t i = 0; role == Role::mask && i < count; ++i) to[i] = 1 + 0.5f * to[i];
   } else {
     const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
     for (uint64_t i = 0; i < count; ++i)

@@ -92,16 +92,17 @@ TextRun defaults_of_facts() {
   run.kind = TextKind::answer;
   run.facts = run.lower_case = true;
   run.vocabulary = 2000;
-  run.layers = 3;
+  run.layers = 4;
   run.dim = 64;
   run.ffn = 128;
   run.dropout = 0.1;
   Settings& s = run.settings;
-  s.steps = 40'000;
+  s.steps = 24'000;
   s.batch = 512;
   s.learning_rate = 2e-3;
   s.warmup = 500;
   s.schedule = Schedule::cosine;
+  s.clip_norm = 1;
   s.beta2 = 0.98;
   s.average = 8;
   s.evaluate_every = 1000;
@@ -119,6 +120,7 @@ model::Config config_of_facts(const TextRun& run, int64_t vocabulary, int64_t cl
   c.vocabulary = vocabulary;
   c.classes = classes;
   c.sentence_tokens = sentence_tokens;
+  c.only_first_attends = c.shared_layers = true;
   c.output_place = model::OutputPlace::first;
   c.dim = run.dim;
   c.layers = run.layers;
@@ -128,7 +130,7 @@ model::Config config_of_facts(const TextRun& run, int64_t vocabulary, int64_t cl
   c.norm = model::Norm::layer;
   c.norm_epsilon = 1e-5;
   c.final_norm = true;
-  c.dropout = c.embedding_dropout = run.dropout;
+  c.dropout = run.dropout;
   return model::completed(c);
 }
 

@@ -95,6 +95,12 @@ TEST(Config, ValuesOutOfRangeAreRefused) {
               HasSubstr("even head_dim"));
   EXPECT_THAT(broken([](Config& c) { c.sentence_tokens = -1; }), HasSubstr("sentence_tokens"));
   EXPECT_THAT(broken([](Config& c) { c.sentence_tokens = 5; }), HasSubstr("encoder_only"));
+  EXPECT_THAT(broken([](Config& c) { c.only_first_attends = true; }), HasSubstr("encoder_only"));
+  EXPECT_THAT(broken([](Config& c) {
+                c.shared_layers = true;
+                c.decoder_attention.resize(4);
+              }),
+              HasSubstr("share their weights"));
 }
 
 TEST(Config, JsonKeepsEveryField) {

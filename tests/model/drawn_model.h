@@ -61,7 +61,8 @@ class Drawing {
     c.transform_activation = coin() ? Activation::tanh : Activation::gelu;
     c.output_scale = coin() ? 0.5 : 1;
     c.output_softcap = coin() ? 3 : 0;
-    if (coin()) {
+    c.shared_layers = below(4) == 0;
+    if (!c.shared_layers && coin()) {
       const auto layers = [&](int64_t count) {
         std::vector<LayerHeads> all;
         for (int64_t i = 0; i < count; ++i) {

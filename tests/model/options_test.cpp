@@ -39,6 +39,37 @@ TEST(Options, OfAnyModelGiveTheValuesAndGradientsOfThePlainOne) {
   }
 }
 
+TEST(Options, AMemoryIsReadByTheFirstPlaceAndStaysAsItIs) {
+  at::manual_seed(23);
+  Drawing draw(23);
+  for (int trial = 0; trial < 40; ++trial) {
+    SCOPED_TRACE(::testing::Message() << "trial " << trial);
+    Config c;
+    do c = draw.config();
+    while (c.kind != Kind::encoder_only || c.position == Position::relative);
+    c.only_first_attends = true;
+    c.output_place = OutputPlace::first;
+    c.norm_place = NormPlace::pre;
+    c.parallel = false;
+    if (trial % 5 == 0 && !c.encoder_attention.empty()) {
+      c.encoder_attention[0].heads = c.encoder_attention[0].kv_heads = 0;  // all pruned
+      c.encoder_attention[0].numbers.clear();
+    }
+    const Transformer model = exact(c, static_cast<uint64_t>(trial));
+    Inputs in = random_inputs(c, 3, 7);
+    if (trial % 2) in.mask = padded(3, 7, 4, 3);
+    const at::Tensor labels = at::randint(c.vocabulary, {3}, at::kLong);
+    const at::Tensor expected = plain_logits(model, in).select(1, 0);
+    expect_close(logits(model, in), expected, 1e-10);
+    std::vector<at::Tensor> all;
+    for (const NamedTensor& p : parameters(model))
+      if (p.tensor.numel() > 0) all.push_back(p.tensor);
+    const auto of_plain = gradients_of(at::cross_entropy_loss(expected, labels), all);
+    const auto of_fused = gradients_of(loss(model, in, labels), all);
+    for (size_t i = 0; i < all.size(); ++i) expect_close(of_fused[i], of_plain[i], 1e-9);
+  }
+}
+
 TEST(Options, OfAnyModelAreKeptInOurOwnForm) {
   namespace fs = std::filesystem;
   const fs::path folder =

@@ -171,6 +171,7 @@ at::Tensor stack(const Config& c, const Stack& s, at::Tensor x, const Keys& keys
   const auto joined = [&](const NormWeights& before, const NormWeights& behind, auto part) {
     at::Tensor y = part(post ? x : norm(c, before, x));
     if (both) y = norm(c, behind, y);
+    if (c.only_first_attends) y = y * at::arange(y.size(1)).eq(0).unsqueeze(1);
     x = post ? norm(c, before, x + y) : x + y;
   };
   for (const Block& b : s.blocks) {
