@@ -68,7 +68,8 @@ class Layout {
     };
     hidden(0);
     for (size_t l = 0; l < s.blocks.size(); ++l) {
-      heads(prefix, l, s.blocks[l].attention.heads.heads, length, length);
+      heads(prefix, l, s.blocks[l].attention.heads.heads, length,
+            c_.only_first_attends ? 1 : length);
       if (reads_source) heads("cross_", l, s.blocks[l].cross.heads.heads, source_, length);
       hidden(l + 1);
     }

@@ -95,7 +95,7 @@ TextRun defaults_of_facts() {
   run.layers = 4;
   run.dim = 64;
   run.ffn = 128;
-  run.dropout = 0.1;
+  run.dropout = 0.25;
   Settings& s = run.settings;
   s.steps = 24'000;
   s.batch = 512;

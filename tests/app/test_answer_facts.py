@@ -117,7 +117,7 @@ def test_what_is_no_story_or_has_an_answer_of_its_own_is_refused(headlight, tmp_
     (tmp_path / "other.txt").write_text("1 Mary went to the cellar.\n2 Where is Mary?\tcellar\t1\n")
     (tmp_path / "told.txt").write_text("1 Mary went to the hall.\n2 John left.\n")
     (tmp_path / "tabs.txt").write_text("Where?\tIn the hall.\thall\n" * 30)
-    out = ["--out", "model", "--steps", 20, *SMALL]
+    out = ["--out", "model", "--steps", 60, *SMALL]
     learn = ["train", "--kind", "answer"]
     err = headlight(*learn, "train.txt", "--valid", "other.txt", *out, code=3).err
     assert "other.txt: no question" in err and "cellar" in err and "garden, hall, kitchen" in err
