@@ -60,25 +60,16 @@ void learn_sentences(const TextRun& run, const std::vector<task::Question>& ques
           "\n");
 }
 
-struct Stories {
-  task::ReadTexts read;
-  int64_t too_long = 0;
-};
-
-// Stories of more than the model's places are left out. An answer that is none of `answers` has no
-// loss.
-Stories stories_of(const std::vector<task::Question>& questions, const text::Tokenizer& tokenizer,
-                   const std::vector<std::string>& answers, const task::StorySize& size) {
-  Stories stories;
+// An answer that is none of `answers` has no loss.
+task::ReadTexts stories_of(const std::vector<task::Question>& questions,
+                           const text::Tokenizer& tokenizer,
+                           const std::vector<std::string>& answers, const task::StorySize& size) {
+  task::ReadTexts stories;
   for (const task::Question& one : questions) {
-    if (std::ssize(one.facts) >= size.places) {
-      ++stories.too_long;
-      continue;
-    }
     const auto answer = std::ranges::find(answers, one.answer);
-    stories.read.texts.push_back(task::story_of(tokenizer, one, size, false));
-    stories.read.classes.push_back(answer == answers.end() ? task::kNotScored
-                                                           : answer - answers.begin());
+    stories.texts.push_back(task::story_of(tokenizer, one, size, false));
+    stories.classes.push_back(answer == answers.end() ? task::kNotScored
+                                                      : answer - answers.begin());
   }
   return stories;
 }
@@ -114,12 +105,22 @@ TextMaterial prepare_facts(const TextRun& run, const fs::path& folder) {
     return questions;
   };
   std::vector<task::Question> training = read_some(run.data);
-  const std::vector<task::Question> held_out =
+  std::vector<task::Question> held_out =
       run.valid.empty() ? hold_out_questions(training) : read_some(run.valid);
   if (training.empty() || held_out.empty())
     refuse_stories(run.data,
                    "holds too few questions to learn from some and to hold others out for "
                    "validation");
+  int64_t too_long = 0;
+  for (std::vector<task::Question>* side : {&training, &held_out}) {
+    too_long += static_cast<int64_t>(std::erase_if(*side, [&](const task::Question& one) {
+      return std::ssize(one.facts) >= run.length;  // the question is a place as well
+    }));
+    if (side->empty())
+      refuse_stories(run.data, fmt::format("every question has {} facts or more before it; "
+                                           "--length says how many there may be, and the question",
+                                           run.length));
+  }
   const std::vector<std::string> answers = answers_of(run, training);
   check_answers(held_out, answers, run.valid.empty() ? run.data : run.valid);
   if (!fs::exists(folder / "tokenizer.json")) learn_sentences(run, training, folder);
@@ -127,18 +128,14 @@ TextMaterial prepare_facts(const TextRun& run, const fs::path& folder) {
   const task::StorySize size{std::max(task::longest_sentence(tokenizer, training),
                                       task::longest_sentence(tokenizer, held_out)),
                              run.length};
-  Stories read = stories_of(training, tokenizer, answers, size);
-  Stories read_held_out = stories_of(held_out, tokenizer, answers, size);
-  if (read.read.texts.empty() || read_held_out.read.texts.empty())
-    refuse_stories(run.data, fmt::format("every question has {} facts or more before it; --length "
-                                         "says how many there may be, and the question",
-                                         run.length));
+  task::ReadTexts read = stories_of(training, tokenizer, answers, size);
+  task::ReadTexts read_held_out = stories_of(held_out, tokenizer, answers, size);
   uint64_t content = 0;
   for (const std::string& answer : answers) content = task::hash_of(answer, content);
-  for (const Stories* side : {&read, &read_held_out})
-    for (size_t i = 0; i < side->read.texts.size(); ++i)
-      content = task::hash_of(side->read.texts[i],
-                              task::mix(content, static_cast<uint64_t>(side->read.classes[i])));
+  for (const task::ReadTexts* side : {&read, &read_held_out})
+    for (size_t i = 0; i < side->texts.size(); ++i)
+      content = task::hash_of(side->texts[i],
+                              task::mix(content, static_cast<uint64_t>(side->classes[i])));
   TextMaterial material{
       .task = nullptr,
       .held_out = {},
@@ -151,12 +148,12 @@ TextMaterial prepare_facts(const TextRun& run, const fs::path& folder) {
       .forbidden = {},
       .from = {},
       .pictures = {},
-      .pairs = std::ssize(read.read.texts),
-      .held_out_pairs = std::ssize(read_held_out.read.texts),
+      .pairs = std::ssize(read.texts),
+      .held_out_pairs = std::ssize(read_held_out.texts),
       .empty = empty,
-      .too_long = read.too_long + read_held_out.too_long};
+      .too_long = too_long};
   material.task = task::make_facts_task(fmt::format("answer (content {:016x})", content),
-                                        std::move(read.read), std::move(read_held_out.read), size);
+                                        std::move(read), std::move(read_held_out), size);
   material.held_out = material.task->test_set(kHeldOutMost);
   return material;
 }
