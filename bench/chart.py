@@ -24,13 +24,13 @@ def svg(result):
     panels = {}
     for row in result["rows"]:
         key = (row["direction"], row["dtype"], row["threads"])
-        panels.setdefault(key, {}).setdefault(row["shape"], {})[row["implementation"]] = row["milliseconds"]
+        panels.setdefault(key, {}).setdefault(row["shape"], {})[row["implementation"]] = row["fastest_milliseconds"]
     names = list(dict.fromkeys(row["implementation"] for row in result["rows"]))
     base = "PyTorch" if "PyTorch" in names else "headlight"
     parts, y = [], 24
     parts.append(text(8, y, f"Attention: speed as a multiple of {base} (longer is faster)", "title"))
     y += 18
-    parts.append(text(8, y, f"{result['machine']}, {result['isa']}; medians of interleaved rounds", "quiet"))
+    parts.append(text(8, y, f"{result['machine']}, {result['isa']}; the fastest of interleaved rounds", "quiet"))
     y += 22
     x = 8
     for name, colour in zip(names, COLOURS):
@@ -53,7 +53,8 @@ def svg(result):
                     continue
                 speed = times[base] / times[name]
                 width = speed / most * SCALE_WIDTH
-                label = f"{speed:.2f}×, {times[name]:.3g} ms"
+                time = times[name]
+                label = f"{speed:.2f}×, " + (f"{time:.3g} ms" if time < 1000 else f"{time / 1000:.2f} s")
                 parts.append(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 1}" fill="{colour}">'
                              f"<title>{escape(name)}, {shape}: {label}</title></rect>")
                 if name == names[0]:
