@@ -148,8 +148,8 @@ void check_extras(const Config& c) {
     refuse_config(
         "only_first_attends is for an encoder_only whose output reads the first place, with its "
         "norms before the parts, one after the other, and positions that are not relative");
-  if (c.shared_layers && !(c.encoder_attention.empty() && c.decoder_attention.empty() &&
-                           c.cross_attention.empty()))
+  if (c.shared_layers &&
+      !(c.encoder_attention.empty() && c.decoder_attention.empty() && c.cross_attention.empty()))
     refuse_config("layers that share their weights (shared_layers) cannot have heads of their own");
   if (c.rotary_width % 2 != 0)
     refuse_config(fmt::format("rotary_width is {}, not even", c.rotary_width));

@@ -85,9 +85,9 @@ struct Transformer {
 
 // Embeddings and learned positions N(0, 1); linear weights and biases uniform in
 // ±1/sqrt(fan_in); gains 1, shifts 0, masks of sentences N(1, 1/4); a table that is tied to the
-// output N(0, 1/D), and so is what an embedding norm adds up with it. Float32 on the CPU. Numbers depend on the seed, a tensor's
-// place in parameters() and the place in the tensor alone: not on heads (while shapes are equal)
-// nor on threads.
+// output N(0, 1/D), and so is what an embedding norm adds up with it. Float32 on the CPU. Numbers
+// depend on the seed, a tensor's place in parameters() and the place in the tensor alone: not on
+// heads (while shapes are equal) nor on threads.
 Transformer initialised(const Config& config, uint64_t seed);
 
 struct NamedTensor {
