@@ -1,9 +1,18 @@
-# libtorch with its own CMake package: Torch_DIR is found by HeadlightTorch.
-find_package(Torch REQUIRED)
+# libtorch with its own CMake package: Torch_DIR is found by HeadlightTorch. The package of a libtorch
+# with CUDA, as PyPI has it, insists on the CUDA toolkit: unless that is asked for, the CPU's libraries
+# alone are taken.
+if(EXISTS ${torch_folder}/lib/libtorch_cuda.so AND NOT HEADLIGHT_CUDA)
+  set(TORCH_INCLUDE_DIRS ${torch_folder}/include ${torch_folder}/include/torch/csrc/api/include)
+  set(TORCH_LIBRARIES ${torch_folder}/lib/libtorch_cpu.so ${torch_folder}/lib/libc10.so)
+  set(torch_definitions USE_DISTRIBUTED USE_C10D_GLOO USE_RPC USE_TENSORPIPE)
+else()
+  find_package(Torch REQUIRED)
+endif()
 # libtorch asks for its own language standard and warning flags; only its headers and libraries
 # are wanted, as system headers.
 add_library(headlight_torch INTERFACE)
 target_include_directories(headlight_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_compile_definitions(headlight_torch INTERFACE ${torch_definitions})
 # Sentencepiece first: both define FLAGS_minloglevel, the first one loaded serves both, and
 # sentencepiece writes its 32 bytes into libtorch's 4 and the flags behind them.
 find_package(PkgConfig REQUIRED)

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "app/model_input.h"
@@ -56,8 +57,8 @@ std::vector<std::string> notes(const ModelInput& input, const lab::Inspection& f
     all.push_back(
         fmt::format("Beyond {} tokens the numbers are those of {} queries, {} runs of {} spread "
                     "evenly, and information flow is left out; --rows-up-to changes that.",
-                    settings.rows_up_to, lab::kSampledRows, lab::kSampledRows / lab::kRunOfRows,
-                    lab::kRunOfRows));
+                    std::max(settings.rows_up_to, lab::kSampledRows), lab::kSampledRows,
+                    lab::kSampledRows / lab::kRunOfRows, lab::kRunOfRows));
   all.push_back("Roles are rules of thumb for a picture, not findings.");
   return all;
 }

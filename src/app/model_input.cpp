@@ -232,8 +232,8 @@ model::Transformer load_model(const InputOptions& o) {
 
 ModelInput read_model_input(const InputOptions& o, const model::Transformer& model) {
   const model::Config& c = model.config;
-  if (!o.inputs.empty()) return read_input_arrays(o.inputs, model);
   if (task::reads_facts(c)) return read_stories(o, model);
+  if (!o.inputs.empty()) return read_input_arrays(o.inputs, model);
   if (c.patch > 0 && o.image.empty())
     throw Error(ErrorKind::usage,
                 fmt::format("{} reads images: give --image with a PNG or JPEG, or --inputs with "

@@ -133,8 +133,8 @@ class Passing {
   at::Tensor kept(const at::Tensor& x) const { return x.flatten(0, 1).index_select(0, rows_); }
 
   at::Tensor ffn_part(const Block& block, const at::Tensor& x) const {
-    if (c_.only_first_attends && x.dim() == 3 && x.size(1) > 1)
-      return for_first(ffn_part(block, x.narrow(1, 0, 1)), x, false);
+    if (c_.only_first_attends && x.size(1) > 1)
+      return for_first(ffn_part(block, x.narrow(1, 0, 1)), x);
     const at::Tensor up = c_.activation == Activation::relu
                               ? linear(x, block.ffn.up.weight, block.ffn.up.bias, After::relu)
                               : activated(apply(block.ffn.up, x), c_.activation);
@@ -162,7 +162,7 @@ class Passing {
     const LayerHeads& h = part.heads;
     AttentionSettings s = settings(h, causal, keys);
     if (h.heads == 0 && c_.only_first_attends)
-      return for_first(without_heads(part.out, x.narrow(1, 0, 1), false), x, keep_rows);
+      return for_first(without_heads(part.out, x.narrow(1, 0, 1), false), x);
     if (h.heads == 0) return without_heads(part.out, x, keep_rows);
     const int64_t inner = h.heads * h.head_dim, inner_kv = h.kv_heads * h.head_dim;
     at::Tensor qkv = apply(part.qkv, x);
@@ -188,13 +188,13 @@ class Passing {
     }
     capture(stack, h, query, key_value, part.out, s, lse);
     heads = gated(heads, stack, h);
-    if (c_.only_first_attends) return for_first(apply(part.out, heads), x, keep_rows);
+    if (c_.only_first_attends) return for_first(apply(part.out, heads), x);
     return projected(part.out, heads, keep_rows);
   }
 
-  // What the first places get, and the others nothing; of rows that are kept all are first places.
-  at::Tensor for_first(const at::Tensor& y, const at::Tensor& x, bool keep_rows) const {
-    return keep_rows ? y.flatten(0, 1) : at::constant_pad_nd(y, {0, 0, 0, x.size(1) - 1});
+  // What the first places get, and the others of x nothing.
+  at::Tensor for_first(const at::Tensor& y, const at::Tensor& x) const {
+    return at::constant_pad_nd(y, {0, 0, 0, x.size(1) - 1});
   }
 
   at::Tensor cross_part(const CrossAttention& part, const at::Tensor& x, const at::Tensor& memory,

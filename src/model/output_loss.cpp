@@ -100,7 +100,9 @@ void add_block(const OutputRows& r, int64_t first, int64_t rows, double smoothin
     largest[row] = top;
     const int64_t group = labels[row] / kernels.group, place = labels[row] % kernels.group;
     const double wanted = numbers[(group * rows + row) * kernels.group + place];
-    nats += top - (1 - smoothing) * wanted - smoothing * mean_logits[first + row];
+    nats += top - (1 - smoothing) * wanted;
+    // A class may have a logit of minus infinity.
+    if (smoothing > 0) nats -= smoothing * mean_logits[first + row];
   }
   each_task(r, [&](int64_t task, int64_t begin, int64_t end) {
     kernels.exponentials(rows, largest, begin, end, numbers, sums + task * rows);

@@ -1,12 +1,14 @@
 #include "model/pruned_checkpoint.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "headlight/error.h"
 #include "model/architecture/architecture.h"
 #include "model/checkpoint.h"
 #include "model/cut_heads.h"
@@ -154,6 +156,12 @@ void write_pruned(const Pruned& pruned, PrunedKind kind, const fs::path& folder)
     if (before.contains(kClassNames)) config[kClassNames] = before.at(kClassNames);
     write(own_entries(file, pruned.cut), {{"format", "pt"}}, weights);
   } else {
+    if (pruned.original.config.shared_layers)
+      throw Error(ErrorKind::usage,
+                  fmt::format("{}: its layers share their weights, so a layer without some of its "
+                              "heads cannot be written in its form; --kind compact gives layers "
+                              "weights of their own",
+                              pruned.from.string()));
     Transformer model = pruned.cut;
     if (kind == PrunedKind::zeroed) {
       model = put_back(pruned.cut, pruned.original, pruned.heads);

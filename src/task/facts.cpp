@@ -26,10 +26,11 @@ void append(const text::Tokenizer& tokenizer, const std::string& sentence, const
             bool cut, Sequence& story) {
   std::vector<int64_t> ids = sentence_ids(tokenizer, sentence);
   if (std::ssize(ids) > size.sentence_tokens && !cut)
-    refuse_story(fmt::format(
-        "\"{}\" has {} tokens, but the model reads {} of a sentence; shorten it, or let --cut do "
-        "so",
-        sentence, ids.size(), size.sentence_tokens));
+    refuse_story(
+        fmt::format("\"{}\" has {} tokens, but the model reads {} of a sentence; shorten it, or "
+                    "let answer --cut do "
+                    "so",
+                    sentence, ids.size(), size.sentence_tokens));
   ids.resize(static_cast<size_t>(size.sentence_tokens));  // 0 is padding
   story.insert(story.end(), ids.begin(), ids.end());
 }
@@ -71,7 +72,7 @@ Sequence story_of(const text::Tokenizer& tokenizer, const Question& one, const S
   if (one.facts.size() > room && !cut)
     refuse_story(fmt::format(
         "there are {} facts before the question, but the model reads {}; shorten the story, or let "
-        "--cut leave out the oldest",
+        "answer --cut leave out the oldest",
         one.facts.size(), room));
   Sequence story;
   append(tokenizer, one.question, size, cut, story);

@@ -22,6 +22,8 @@ TextClassifier read_text_classifier(const std::filesystem::path& folder) {
     throw Error(ErrorKind::usage, fmt::format("{}: {}", folder.string(), why));
   };
   if (c.patch > 0) refuse("this model reads images; only texts are classified");
+  if (c.sentence_tokens > 0)
+    refuse("this model answers questions about stories: headlight answer runs it");
   if (!c.output || c.output_place == model::OutputPlace::every)
     refuse(
         "this model gives a text no class: it has no sequence classification head, as headlight "

@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 bool is_text_encoder(const model::Config& c) {
-  return c.kind == model::Kind::encoder_only && c.patch == 0;
+  return c.kind == model::Kind::encoder_only && c.patch == 0 && c.sentence_tokens == 0;
 }
 
 bool writes_from_text(const model::Config& c) {

@@ -7,7 +7,8 @@
 
 namespace headlight::train {
 
-// Takes the questions about some of the texts out of `all`; all about one text stay on one side.
+// Takes the questions about some of the texts out of `all`; all about one text or story stay on
+// one side.
 std::vector<task::Question> hold_out_questions(std::vector<task::Question>& all);
 
 }  // namespace headlight::train

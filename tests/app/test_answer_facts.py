@@ -82,6 +82,7 @@ def test_the_places_of_a_story_are_its_sentences(headlight, reader):
     many = headlight("inspect", model, "--lines", folder / "test.txt", "--json").json()
     assert many["examples"] == 60
     assert "give them by --text" in headlight("inspect", model, "--tokens", "1,2", code=2).err
+    assert "headlight answer" in headlight("classify", model, input="Where?\n", code=2).err
     headlight("trace", model, "--text", story, "--out", "t.safetensors")
     assert "holds no question" in headlight("inspect", model, "--text", "1 Mary left.", code=3).err
 
@@ -93,6 +94,9 @@ def test_heads_are_ranked_pruned_and_held_to_limits_by_the_answers(headlight, re
     assert ranked["examples"] == 60 and len(ranked["greedy_order"]) == 4
     headlight("prune", model, "--keep", "75%", "--data", data, "--out", "smaller")
     assert headlight("answer", "smaller", data).out.splitlines().count("hall") > 0
+    refused = headlight("prune", model, "--heads", "self.0.1", "--kind", "zeroed", "--data", data, "--out",
+                        "zeroed", code=2).err
+    assert "share their weights" in refused and "compact" in refused
     headlight("check", model, "--lines", data, "--min-effective-heads", "1")
     headlight("diff", model, "smaller", "--data", data)
     judged = headlight("evaluate", "--model", model, "--data", data, "--json").json()
