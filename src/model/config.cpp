@@ -56,8 +56,12 @@ T count_of(const Config& c) {
     return dim * (2 * inner + 2 * inner_kv) + (c.qkv_bias ? inner + 2 * inner_kv : 0) +
            (c.attention_out_bias ? dim : 0) + qk_norm + norms;
   };
+  // How many layers have weights of their own.
+  const auto own = [&](int64_t layers) {
+    return c.shared_layers ? std::min<int64_t>(layers, 1) : layers;
+  };
   const auto all_attention = [&](Part part, int64_t layers) {
-    if (c.attention_of(part).empty()) return T(layers) * attention(part, 0);
+    if (c.attention_of(part).empty()) return T(own(layers)) * attention(part, 0);
     T count = 0;
     for (int64_t i = 0; i < layers; ++i) count += attention(part, i);
     return count;
@@ -66,14 +70,13 @@ T count_of(const Config& c) {
     return (gates + 1) * dim * ffn + (c.ffn_bias ? gates * ffn + dim : 0) + norms;
   };
   const auto stack = [&](Part part, int64_t layers, T vocabulary, T ffn) {
-    if (c.shared_layers) layers = std::min<int64_t>(layers, 1);
     const bool image = part == Part::encoder && c.patch > 0;
     T count = vocabulary * dim + (c.final_norm ? norm : 0);
     if (c.position == Position::learned) count += T(position_rows(c, image)) * dim;
     if (c.position == Position::relative) count += T(c.relative_buckets) * c.heads;
     if (image) count += T(c.channels) * c.patch * c.patch * dim + 2 * dim;
     if (c.embedding_norm) count += norm;
-    return count + all_attention(part, layers) + T(layers) * feed_forward(ffn) +
+    return count + all_attention(part, layers) + T(own(layers)) * feed_forward(ffn) +
            T(c.token_types + c.sentence_tokens) * dim;
   };
   const bool both = c.kind == Kind::encoder_decoder;
@@ -83,7 +86,7 @@ T count_of(const Config& c) {
   if (c.kind != Kind::encoder_only)
     count += stack(Part::decoder, both ? c.decoder_layers : c.layers,
                    both && c.shared_tokens ? 0 : c.vocabulary, both ? c.decoder_ffn : c.ffn);
-  if (both) count += all_attention(Part::cross, c.shared_layers ? 1 : c.decoder_layers);
+  if (both) count += all_attention(Part::cross, c.decoder_layers);
   if (c.transform) count += dim * dim + dim + (c.transform_norm ? norm : 0);
   if (!c.output) return count;
   return count + (c.tied ? 0 : c.classes * dim) + (c.output_bias ? c.classes : 0);

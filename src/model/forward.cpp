@@ -177,15 +177,10 @@ class Passing {
     if (c_.only_first_attends) query = query.narrow(1, 0, 1);
     at::Tensor key_value = qkv.narrow(2, inner, 2 * inner_kv);
     at::Tensor lse, *const wanted = pass_.capture ? &lse : nullptr;
-    at::Tensor heads;
-    if (cache_) {
-      key_value = remembered(key_value);
-      heads = cross_attention(query, key_value, s, wanted);
-    } else if (c_.only_first_attends) {
-      heads = cross_attention(query, key_value, s, wanted);
-    } else {
-      heads = self_attention(qkv, s, wanted);
-    }
+    if (cache_) key_value = remembered(key_value);
+    at::Tensor heads = cache_ || c_.only_first_attends
+                           ? cross_attention(query, key_value, s, wanted)
+                           : self_attention(qkv, s, wanted);
     capture(stack, h, query, key_value, part.out, s, lse);
     heads = gated(heads, stack, h);
     if (c_.only_first_attends) return for_first(apply(part.out, heads), x);

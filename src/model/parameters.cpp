@@ -129,7 +129,8 @@ void each_parameter(Model& model, F visit) {
     one(name + ".class_token", s.class_token, Role::embedding);
     norm(name + ".embedding_norm", s.embedding_norm);
     one(name + ".relative", s.relative, Role::embedding);
-    for (size_t i = 0; i < (c.shared_layers ? 1 : s.blocks.size()) && i < s.blocks.size(); ++i) {
+    for (size_t i = 0; i < s.blocks.size(); ++i) {
+      if (c.shared_layers && i > 0) break;  // the first one is all of them
       auto& block = s.blocks[i];
       const std::string at = fmt::format("{}.blocks.{}.", name, i);
       norm(at + "attention_norm", block.attention_norm);

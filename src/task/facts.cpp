@@ -28,8 +28,7 @@ void append(const text::Tokenizer& tokenizer, const std::string& sentence, const
   if (std::ssize(ids) > size.sentence_tokens && !cut)
     refuse_story(
         fmt::format("\"{}\" has {} tokens, but the model reads {} of a sentence; shorten it, or "
-                    "let answer --cut do "
-                    "so",
+                    "let answer --cut do so",
                     sentence, ids.size(), size.sentence_tokens));
   ids.resize(static_cast<size_t>(size.sentence_tokens));  // 0 is padding
   story.insert(story.end(), ids.begin(), ids.end());

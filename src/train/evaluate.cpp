@@ -16,9 +16,9 @@ at::Tensor view(const std::vector<int64_t>& numbers, at::IntArrayRef shape) {
 
 model::Inputs inputs_of(const task::Batch& batch) {
   model::Inputs inputs;
-  inputs.tokens = view(batch.inputs, {batch.size, batch.length});
-  if (batch.sentence_tokens > 0)
-    inputs.tokens = view(batch.inputs, {batch.size, batch.length, batch.sentence_tokens});
+  inputs.tokens = batch.sentence_tokens > 0
+                      ? view(batch.inputs, {batch.size, batch.length, batch.sentence_tokens})
+                      : view(batch.inputs, {batch.size, batch.length});
   if (!batch.lengths.empty()) inputs.lengths = view(batch.lengths, {batch.size});
   if (!batch.source.empty()) inputs.source = view(batch.source, {batch.size, batch.source_length});
   if (!batch.source_lengths.empty())

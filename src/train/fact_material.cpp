@@ -92,11 +92,13 @@ void check_answers(const std::vector<task::Question>& questions,
 TextMaterial prepare_facts(const TextRun& run, const fs::path& folder) {
   int64_t empty = 0;
   const auto read_some = [&](const std::vector<fs::path>& files) {
-    if (!task::are_stories(files))
+    std::vector<task::Question> questions = task::read_questions(files);
+    if (std::ranges::any_of(questions, [](const task::Question& one) {
+          return one.facts.empty() && !one.context.empty();
+        }))
       refuse_stories(files,
                      "facts are read from stories whose lines are numbered, beginning with 1; "
                      "--no-facts reads questions of other forms");
-    std::vector<task::Question> questions = task::read_questions(files);
     empty += static_cast<int64_t>(std::erase_if(questions, [](const task::Question& one) {
       return one.answer.empty() || task::is_without_text(one);
     }));

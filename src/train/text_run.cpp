@@ -88,11 +88,9 @@ TextRun defaults_of(TextKind kind, const std::string& size) {
 }
 
 TextRun defaults_of_facts() {
-  TextRun run;
-  run.kind = TextKind::answer;
+  TextRun run = defaults_of(TextKind::answer, "small");
   run.facts = run.lower_case = true;
-  run.vocabulary = 2000;
-  run.layers = 4;
+  run.length = 256;
   run.dim = 64;
   run.ffn = 128;
   run.dropout = 0.25;
@@ -103,11 +101,7 @@ TextRun defaults_of_facts() {
   s.warmup = 500;
   s.schedule = Schedule::cosine;
   s.clip_norm = 1;
-  s.beta2 = 0.98;
-  s.average = 8;
   s.evaluate_every = 1000;
-  s.checkpoint_seconds = 60;
-  s.target_accuracy = 1;
   return run;
 }
 
