@@ -23,17 +23,13 @@ class Side {
         attention_(attention),
         pattern_(attention, keys, {}) {
     const ValuesAndOutput& output = *attention.output;
-    values_.assign(output.kv_heads * attention.keys * output.value_dim, 0.0f);
+    values_ = seen_values(attention, keys);
+    const int64_t of_group = attention.keys * output.value_dim;
     std::vector<bool> bad_group(output.kv_heads, false);
     for (int64_t h = 0; h < output.kv_heads; ++h)
-      for (int64_t j = 0; j < attention.keys; ++j) {
-        if (keys.seen_by[j] == 0) continue;
-        const float* from = output.v.data + h * output.v.head_stride + j * output.v.row_stride;
-        float* to = values_.data() + (h * attention.keys + j) * output.value_dim;
-        std::copy_n(from, output.value_dim, to);
-        for (int64_t c = 0; c < output.value_dim; ++c)
-          if (!std::isfinite(to[c])) bad_group[h] = true;
-      }
+      bad_group[h] =
+          !std::all_of(values_.begin() + h * of_group, values_.begin() + (h + 1) * of_group,
+                       [](float value) { return std::isfinite(value); });
     for (int64_t h = 0; h < heads; ++h)
       bad[h] = pattern_.rows(h).bad_row.has_value() || bad_group[h / (heads / output.kv_heads)];
   }

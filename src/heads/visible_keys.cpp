@@ -71,4 +71,17 @@ bool VisibleKeys::visible(int64_t query, int64_t key) const {
   return count[query] > 0 && key >= begin[query] && key < end[query] && allowed(query, key);
 }
 
+std::vector<float> seen_values(const Attention& attention, const VisibleKeys& keys) {
+  const ValuesAndOutput& output = *attention.output;
+  std::vector<float> seen(output.kv_heads * attention.keys * output.value_dim, 0.0f);
+  for (int64_t h = 0; h < output.kv_heads; ++h)
+    for (int64_t j = 0; j < attention.keys; ++j) {
+      if (keys.seen_by[j] == 0) continue;
+      const float* from = output.v.data + h * output.v.head_stride + j * output.v.row_stride;
+      std::copy_n(from, output.value_dim,
+                  seen.data() + (h * attention.keys + j) * output.value_dim);
+    }
+  return seen;
+}
+
 }  // namespace headlight::heads

@@ -45,4 +45,8 @@ class VisibleKeys {
   const Visibility& visibility_;
 };
 
+// The values of an attention that has some, [kv_heads, keys, value_dim]; 0 for keys that no row
+// sees.
+std::vector<float> seen_values(const Attention&, const VisibleKeys&);
+
 }  // namespace headlight::heads
